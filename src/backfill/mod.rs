@@ -36,6 +36,7 @@ use crate::ingest::{Ingest, IngestSettings, Watch};
 use crate::plan::Kind;
 use crate::service::{Runner, Slots};
 use crate::sink::Sink;
+use crate::words::with_causes;
 
 use open_tables::OpenTables;
 use outcome::TableOutcome;
@@ -115,7 +116,7 @@ where
         // Without these bases the next deltas ask again for a period without changes. No row depends on it.
         if let Err(error) = self.ingest.flush_bases(|_| false).await {
             warn!(
-                error = &error as &dyn std::error::Error,
+                error = with_causes(&error),
                 "the bases of empty deltas were not written: the next deltas ask Kombo for a longer period"
             );
         }

@@ -50,6 +50,16 @@ impl CliError {
         }
     }
 
+    /// Returns the error without its advice.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// Returns what to do, unless the error itself says it.
+    pub(super) fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
+    }
+
     /// Returns the error and its advice without the leading `error:`.
     pub(super) fn line(&self) -> String {
         self.below(8)

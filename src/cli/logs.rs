@@ -39,7 +39,7 @@ pub(super) fn start(format: LogFormat, verbosity: i16, verb: &Verb) -> LogLimit 
     let lines = fmt::layer()
         .with_ansi(Terminal::stderr().has_colour())
         .with_writer(std::io::stderr);
-    let limit = LogLimit::default();
+    let limit = LogLimit::new(level);
     let limited = ours.and(limit.clone());
     let registry = tracing_subscriber::registry();
     match format {

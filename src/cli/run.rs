@@ -5,13 +5,15 @@
 
 mod own_process;
 mod signals;
+mod start_line;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{error, info, warn};
 
 use super::cli_error::{CONFIG, CliError, FAILED};
@@ -25,9 +27,10 @@ use crate::lake::{FolderRisk, Lake};
 use crate::listener::{Report, Telemetry};
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
 use crate::service::{Control, Secrets, SourceContext, SourceError, Vitals};
-use crate::words::with_causes;
+use crate::words::{seconds, with_causes};
 
 use signals::{OperatorRequest, Signals};
+use start_line::StartLine;
 
 /// How often the numbers of suppressed log lines are logged.
 const SUPPRESSED_EVERY: Duration = Duration::from_mins(1);
@@ -43,11 +46,8 @@ pub(super) async fn run(
 ) -> Result<u8, CliError> {
     let signals = Signals::new().map_err(|error| {
         let message = format!("signals cannot be received: {error}");
-        CliError::new(
-            FAILED,
-            message,
-            "start it from a shell or a service manager",
-        )
+        let advice = "start it from a shell or a service manager";
+        CliError::new(FAILED, message, advice)
     })?;
     let session = open()?;
     let secrets = secrets(&session)?;
@@ -70,16 +70,19 @@ pub(super) async fn run(
         shutdown: Box::pin(async { drop(stopped.await) }),
         drain_limit,
     };
-    let built = session.source().build(secrets, context).await?;
+    let built = session.source().build(secrets.clone(), context).await?;
     let mut beside = JoinSet::new();
     let reported = Reported {
         vitals: built.vitals.clone(),
         metrics: metrics.clone(),
     };
-    serve_telemetry(&session, reported, &mut beside).await?;
-    if let Some(address) = built.webhook_address {
-        info!(%address, "webhooks are taken at {address}");
-    }
+    let start = StartLine {
+        telemetry: serve_telemetry(&session, reported, &mut beside).await?,
+        session: &session,
+        integrations: built.integrations,
+        webhooks: built.webhook_address,
+    };
+    start.log();
     beside.spawn(log_suppressed(limit.clone()));
     let mut running = JoinSet::new();
     running.spawn(built.source);
@@ -89,8 +92,11 @@ pub(super) async fn run(
         control: built.control,
         metrics,
         stop: Some(stop),
+        secrets,
     };
-    service.until_ended(running, signals).await
+    let ended = service.until_ended(running, signals).await;
+    limit.tell_suppressed();
+    ended
 }
 
 /// Logs every minute how many log lines were suppressed. Runs until it is dropped.
@@ -110,6 +116,7 @@ struct RunningService<O> {
     control: Control<Lake>,
     metrics: Metrics,
     stop: Option<oneshot::Sender<()>>,
+    secrets: Secrets,
 }
 
 impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
@@ -119,13 +126,18 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
         mut running: JoinSet<Result<(), SourceError>>,
         mut signals: Signals,
     ) -> Result<u8, CliError> {
-        let mut asked_before = None;
+        let (mut asked_before, mut stopping) = (None, None);
         loop {
             let asked = if let Some(asked) = asked_before.take() {
                 asked
             } else {
                 tokio::select! {
-                    ended = running.join_next() => return exit_code(ended, &self.config),
+                    ended = running.join_next() => {
+                        if let Some((signal, since)) = stopping {
+                            tell_end(signal, since);
+                        }
+                        return exit_code(ended, &self.config);
+                    }
                     asked = signals.next() => asked,
                 }
             };
@@ -135,11 +147,17 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
                     () = self.reload() => {}
                     asked = signals.next() => asked_before = Some(asked),
                 },
-                OperatorRequest::Stop if !self.stop() => {
-                    warn!("ended at once; running fetches are not committed");
+                OperatorRequest::Stop(signal) if !self.stop() => {
+                    warn!(
+                        signal,
+                        "ended at once after a second signal, {signal}; running fetches are not committed"
+                    );
                     return Ok(LEFT_AT_ONCE);
                 }
-                OperatorRequest::Stop => self.metrics.quit(),
+                OperatorRequest::Stop(signal) => {
+                    stopping = Some((signal, Instant::now()));
+                    self.metrics.quit();
+                }
             }
         }
     }
@@ -149,21 +167,32 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
         self.stop.take().is_some()
     }
 
-    /// Reads the configuration again. With a wrong configuration the service goes on unchanged.
+    /// Reads the configuration again, and logs what has changed. With a wrong configuration the service goes on unchanged.
     async fn reload(&mut self) {
-        if let Err(failure) = self.try_reload().await {
-            self.metrics
-                .error(ErrorType::ConfigurationFailed, ErrorStage::Initializing);
-            error!(
-                reason = failure.line(),
-                "the configuration was not reloaded; the service goes on with the previous one"
-            );
+        let mut changed = Vec::new();
+        match self.try_reload(&mut changed).await {
+            Ok(()) => {
+                let changed = or_none(&changed);
+                info!(changed, "configuration reloaded: {changed}");
+            }
+            Err(failure) => {
+                self.metrics
+                    .error(ErrorType::ConfigurationFailed, ErrorStage::Initializing);
+                error!(
+                    reason = failure.message(),
+                    advice = failure.advice(),
+                    changed = changed.join("; "),
+                    "the configuration was not reloaded, and the service goes on with the previous one"
+                );
+            }
         }
     }
 
-    async fn try_reload(&mut self) -> Result<(), CliError> {
+    /// Reads and applies the configuration. Adds to `changed` what differs from the configuration in use.
+    async fn try_reload(&mut self, changed: &mut Vec<String>) -> Result<(), CliError> {
         let session = (self.open)()?;
         let (old, new) = (&self.config, &session.config);
+        changed.extend(new.changes_from(old));
         let needs_restart = [
             ("sinks", old.sink != new.sink),
             ("data_dir", old.data_dir != new.data_dir),
@@ -175,16 +204,45 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
             return Err(CliError::new(CONFIG, message, advice));
         }
         let secrets = secrets(&session)?;
-        let reloaded = self.control.reload(session.source(), secrets).await;
+        changed.extend(replaced(&self.secrets, &secrets));
+        let reloaded = self.control.reload(session.source(), secrets.clone()).await;
         reloaded.map_err(|error| CliError::new(CONFIG, with_causes(&error), error.advice()))?;
         if old.source.schedule.full_interval != new.source.schedule.full_interval {
             warn!(
                 "schedule.full_interval_secs is used for fetches from now on; until the service restarts, upkeep keeps unreferenced files for as long as the previous interval required"
             );
         }
-        self.config = session.config;
+        (self.config, self.secrets) = (session.config, secrets);
         Ok(())
     }
+}
+
+/// Returns which secrets a reload replaced. Shows none.
+fn replaced(old: &Secrets, new: &Secrets) -> Vec<String> {
+    let secrets = [
+        ("the API key: replaced", old.api_key != new.api_key),
+        (
+            "the webhook secrets: replaced",
+            old.verifier != new.verifier,
+        ),
+    ];
+    let replaced = secrets.into_iter().filter(|(_, is_new)| *is_new);
+    replaced.map(|(text, _)| text.to_owned()).collect()
+}
+
+/// Returns the changes as one text.
+fn or_none(changed: &[String]) -> String {
+    match changed {
+        [] => "no setting has changed".to_owned(),
+        changed => changed.join("; "),
+    }
+}
+
+/// Logs the end of the service: which signal ended it, and how long that took.
+fn tell_end(signal: &str, since: Instant) {
+    let elapsed_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let took = seconds(Duration::from_millis(elapsed_ms));
+    info!(signal, elapsed_ms, "ended {took} after {signal}");
 }
 
 /// Says at the start who else can read the secrets or the rows. A folder that was made just now is private.
@@ -229,18 +287,17 @@ async fn serve_telemetry(
     session: &Session,
     reported: Reported,
     tasks: &mut JoinSet<()>,
-) -> Result<(), CliError> {
+) -> Result<Option<SocketAddr>, CliError> {
     let telemetry = &session.config.telemetry;
     if !telemetry.enabled {
-        return Ok(());
+        return Ok(None);
     }
     let bound = Telemetry::bind(telemetry).await;
     let bound =
         bound.map_err(|error| CliError::new(FAILED, with_causes(&error), error.advice()))?;
     let address = bound.local_addr();
-    info!(%address, "health and metrics are at http://{address}/health and /metrics");
     tasks.spawn(bound.serve(reported, std::future::pending()));
-    Ok(())
+    Ok(Some(address))
 }
 
 /// What the telemetry address answers.

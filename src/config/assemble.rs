@@ -9,6 +9,7 @@ use super::error::{ConfigError, nearest};
 use super::overrides::Overrides;
 use super::places::Places;
 use super::section::{SINKS, SOURCES};
+use super::written_settings::WrittenSettings;
 use super::{Config, DEFAULT_FILE, SinkSettings};
 use crate::lake::LakeSettings;
 use crate::listener::TelemetrySettings;
@@ -58,6 +59,7 @@ pub(super) fn from_overrides(overrides: &Overrides) -> Result<Config, ConfigErro
         },
         telemetry: document.telemetry,
         places: Places::of(DEFAULT_FILE, &DocumentNode::empty()),
+        written: WrittenSettings::default(),
     };
     finish(config, overrides)
 }
@@ -70,6 +72,7 @@ pub(super) fn from_document(
 ) -> Result<Config, ConfigError> {
     let places = Places::of(&origin.display().to_string(), &root);
     refuse_variables(&root, &places)?;
+    let written = WrittenSettings::of(&root);
     let components = [SOURCES.key, SINKS.key];
     let [sources, sinks] = components.map(|key| root.take(key));
     let document: DocumentOptions = places.read(&root, "", &components)?;
@@ -89,6 +92,7 @@ pub(super) fn from_document(
         sink: SinkSettings { name, lake },
         telemetry: document.telemetry,
         places,
+        written,
     };
     finish(config, overrides)
 }
@@ -96,6 +100,13 @@ pub(super) fn from_document(
 /// Applies the overrides and lets each struct check itself. What two sections have to agree on is checked here.
 fn finish(mut config: Config, overrides: &Overrides) -> Result<Config, ConfigError> {
     overrides.apply(&mut config)?;
+    let source = join(SOURCES.key, &config.source.name);
+    for path in overrides.paths(&source, &join(SINKS.key, &config.sink.name)) {
+        config.written.forget(&path);
+    }
+    let integrations = config.source.integrations.iter().map(ToString::to_string);
+    let integrations = integrations.collect();
+    (config.written).set_list(join(&source, "integrations"), integrations);
     let Config {
         source,
         sink,

@@ -16,6 +16,7 @@
 //! | `section` | takes the one source and the one sink |
 //! | `assemble` | applies the [`Overrides`], lets each struct check itself, and checks what two sections have to agree on |
 //! | `endpoints` | matches the endpoint patterns with a catalog |
+//! | `written_settings` | says after a reload which settings have changed, old and new |
 //! | `secret`, `tls` | read the files with secrets and certificates |
 //! | `named_files` | checks every file that the configuration names, and who can read a configuration with secrets |
 //!
@@ -33,6 +34,7 @@ mod reader;
 mod secret;
 mod section;
 mod tls;
+mod written_settings;
 
 pub(crate) use endpoints::glob_matches;
 pub use error::{ConfigError, ConfigWarning, Place};
@@ -51,6 +53,7 @@ use crate::webhook::{Verifier, WebhookSecret};
 
 use document::DocumentNode;
 use places::Places;
+use written_settings::WrittenSettings;
 
 /// The file that is read when neither a flag nor a variable names one.
 pub const DEFAULT_FILE: &str = "kombo.yaml";
@@ -67,6 +70,7 @@ pub struct Config {
     /// The address of health and metrics.
     pub telemetry: TelemetrySettings,
     places: Places,
+    written: WrittenSettings,
 }
 
 /// A sink of type `delta_lake`.
@@ -122,6 +126,12 @@ impl Config {
             reason: error.reason,
         })?;
         assemble::from_document(origin, root, overrides)
+    }
+
+    /// Returns each setting that differs from an older configuration, as `path: old → new`. Shows no value that may be a secret.
+    #[must_use]
+    pub fn changes_from(&self, old: &Self) -> Vec<String> {
+        self.written.changes_from(&old.written)
     }
 
     /// Returns the upkeep settings. A grace that the sink leaves open follows from the interval of full fetches.
@@ -192,13 +202,17 @@ impl Config {
             source_name: self.source.name.clone(),
         })?;
         let other = find(other, &webhook.other_secret_file, "other_secret_file")?;
+        let mut origin = secret::origin(first, webhook.secret_file.as_deref());
         let mut verifier = Verifier::new(secret);
         let mut warnings = Vec::from_iter(warning);
-        if let Some((other, warning)) = other {
-            verifier = verifier.with_other(other);
+        if let Some((secret, warning)) = other {
+            verifier = verifier.with_other(secret);
             warnings.extend(warning);
+            let other = (WEBHOOK_OTHER_SECRET_VARIABLE, other_variable);
+            let other = secret::origin(other, webhook.other_secret_file.as_deref());
+            origin = format!("{origin} and with {other}");
         }
-        Ok(Some((verifier, warnings)))
+        Ok(Some((verifier.with_origin(origin), warnings)))
     }
 
     /// Checks the webhook secrets that are given, for commands that do not listen. A missing secret is no error for them.

@@ -52,6 +52,45 @@ impl Overrides {
         Ok(())
     }
 
+    /// Returns the options that these settings override, by their dotted paths in a file.
+    pub(super) fn paths(&self, source: &str, sink: &str) -> Vec<String> {
+        let overridden = [
+            (!self.endpoints.is_empty(), source, "endpoints"),
+            (self.region.is_some(), source, "region"),
+            (self.region.is_some(), source, "endpoint"),
+            (self.api_url.is_some(), source, "endpoint"),
+            (self.concurrency.is_some(), source, "request.concurrency"),
+            (self.rate_limit.is_some(), source, "request.rate_limit_num"),
+            (
+                self.rate_limit.is_some(),
+                source,
+                "request.rate_limit_duration_secs",
+            ),
+            (
+                self.rate_limit.is_some() || self.no_rate_limit,
+                source,
+                "request.rate_limit_enabled",
+            ),
+            (self.data_dir.is_some(), "", "data_dir"),
+            (self.lake_url.is_some(), sink, "url"),
+            (self.grace.is_some(), sink, "upkeep.vacuum_grace_secs"),
+            (
+                self.delta_retention.is_some(),
+                sink,
+                "upkeep.delta_retention_secs",
+            ),
+            (
+                self.drift_retention.is_some(),
+                sink,
+                "upkeep.drift_retention_secs",
+            ),
+        ];
+        let overridden = overridden.into_iter().filter(|(is_set, ..)| *is_set);
+        overridden
+            .map(|(_, section, option)| join(section, option))
+            .collect()
+    }
+
     fn apply_to_source(&self, config: &mut Config) -> Result<(), ConfigError> {
         let source = &mut config.source;
         if !self.integrations.is_empty() {

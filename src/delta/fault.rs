@@ -52,6 +52,9 @@ pub enum FaultReason {
     /// The credentials are valid, but do not allow this call.
     #[error("permission denied")]
     PermissionDenied,
+    /// The operating system does not let this user read or write there.
+    #[error("this user has no right to read or write there")]
+    FolderDenied,
     /// The store does not support this kind of call.
     #[error("the store does not support this kind of request")]
     Unsupported,
@@ -338,6 +341,21 @@ mod tests {
     fn a_disk_that_is_mounted_for_reading_is_no_missing_permission() {
         let error = io::Error::from(io::ErrorKind::ReadOnlyFilesystem);
         assert_eq!(StoreFault::from(&error).reason(), FaultReason::ReadOnly);
+    }
+
+    /// On a local disk there are no credentials that could lack a right.
+    #[test]
+    fn a_folder_of_another_user_is_told_apart_from_credentials_without_a_right() {
+        let refused = || io::Error::from(io::ErrorKind::PermissionDenied);
+        let local = object_store::Error::Generic {
+            store: "LocalFileSystem",
+            source: Box::new(refused()),
+        };
+        assert_eq!(StoreFault::from(local).reason(), FaultReason::FolderDenied);
+        let fault = StoreFault::from(&refused());
+        assert_eq!(fault.reason(), FaultReason::FolderDenied);
+        assert!(!fault.reason().is_general(), "it says what to do");
+        assert!(!fault.is_retryable());
     }
 
     #[test]

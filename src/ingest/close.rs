@@ -25,6 +25,7 @@ use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::sink::{MissingRows, Receipt, Sink, SinkError, Staged, WriteError};
 use crate::stream::{Caught, FetchError, FetchOptions, Lacking, MOST_ASKED, Verdicts, closing};
 use crate::time::{Tier, UpdatedAfter};
+use crate::words::with_causes;
 
 /// Most closing deltas of one snapshot, the first included, when other deltas of the table are faster. Many are
 /// allowed: a closing delta is short, and a failure costs the complete snapshot.
@@ -232,7 +233,7 @@ async fn compared(
     match staged.missing(MOST_ASKED, random).await {
         Err(error) if !error.is_retryable() => {
             let table = &order.table;
-            warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = &error as &dyn std::error::Error, "the snapshot of {table} could not be compared with the previous one; the new snapshot replaces the damaged one");
+            warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = with_causes(&error), "the snapshot of {table} could not be compared with the previous one; the new snapshot replaces the damaged one");
             Ok(MissingRows::default())
         }
         compared => compared,

@@ -20,6 +20,7 @@ use crate::sink::{
 };
 use crate::stream::{AskSink, SharedSieve, Sieve, fetch};
 use crate::time::{Tier, UpdatedAfter};
+use crate::words::with_causes;
 
 /// Range of a delta.
 #[derive(Clone, Copy)]
@@ -142,7 +143,7 @@ where
                         hashes
                     }
                     Err(error) => {
-                        warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = &error as &dyn std::error::Error, "the lake's rows of {table} could not be read; unchanged rows may be written again");
+                        warn!(integration.id = %table.integration, endpoint = %table.endpoint, error = with_causes(&error), "the lake's rows of {table} could not be read; unchanged rows may be written again");
                         HashMap::new()
                     }
                 }

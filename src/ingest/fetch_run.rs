@@ -5,6 +5,7 @@ use tracing::warn;
 use super::{FetchStep, Order, Watch};
 use crate::fetch::Counts;
 use crate::sink::WriteError;
+use crate::words::with_causes;
 
 /// Most walks of one run, the first included, when walks break.
 const MAX_WALKS: u32 = 3;
@@ -22,7 +23,7 @@ impl<W: Watch> FetchRun<'_, W> {
         match error {
             WriteError::Fetch(error) if error.restarts() && *walk < MAX_WALKS => {
                 let table = &self.order.table;
-                warn!(integration.id = %table.integration, endpoint = %table.endpoint, walk = *walk, error = error as &dyn std::error::Error, "a walk of {table} broke off; the walk starts again from its first page");
+                warn!(integration.id = %table.integration, endpoint = %table.endpoint, walk = *walk, error = with_causes(error), "a walk of {table} broke off; the walk starts again from its first page");
                 self.watch.step(FetchStep::Restarted(error));
                 *walk += 1;
                 true

@@ -325,7 +325,10 @@ impl LakeError {
             }
             Some(FaultReason::Trust(fault)) => fault.advice(),
             Some(FaultReason::PermissionDenied) => {
-                "allow this user or these credentials to read and write the lake"
+                "allow these credentials to get, put, list and delete below the lake's address"
+            }
+            Some(FaultReason::FolderDenied) => {
+                "give the lake's folder to the user that runs this program (chown -R USER FOLDER), or run the program as the owner of the folder"
             }
             Some(FaultReason::NotFollowed) => {
                 "move the real folder or file back in place of the link; only the lake's own folder may be a link, and another disk can be mounted there"

@@ -21,6 +21,7 @@ use super::strangers::{Strangers, Trial};
 use super::{Intake, Overloaded};
 use crate::metrics::{Metrics, WebhookOutcome};
 use crate::webhook::{Signature, SignatureError, Webhook, WebhookError, parse};
+use crate::words::counted_as;
 
 /// The header that holds Kombo's signature.
 const SIGNATURE: &str = "x-kombo-signature";
@@ -32,7 +33,7 @@ const UNREAD: &str = "unread";
 const CHEAP_BYTES: usize = 4 * 1024;
 
 /// How often complaints of one kind are logged.
-const COMPLAIN_EVERY: Duration = Duration::from_secs(10);
+const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
 /// `Retry-After` during a shutdown: another process may listen on the port by then.
 const AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
@@ -200,7 +201,9 @@ impl<I: Intake> Webhooks<I> {
         let outcome = WebhookOutcome::NotUnderstood(error);
         self.metrics.notification(UNREAD, outcome);
         if let Some(suppressed) = self.complaints.puzzling.speak() {
-            tracing::warn!(%error, suppressed, "a signed webhook of Kombo cannot be parsed; a newer version of kombo-source may know its form");
+            let advice = "a newer version of kombo-source may know its form";
+            let more = more(suppressed);
+            tracing::warn!(%error, advice, suppressed, "a signed webhook of Kombo cannot be parsed{more}");
         }
         answer(StatusCode::BAD_REQUEST, "the body is not a known webhook\n")
     }
@@ -223,11 +226,13 @@ impl<I: Intake> Webhooks<I> {
             self.intake.refused();
         }
         if let Some(suppressed) = self.complaints.unsigned.speak() {
-            tracing::warn!(
-                %error,
-                suppressed,
-                "refused a webhook without a valid signature; if Kombo sent it, compare the secret at Kombo with KOMBO_WEBHOOK_SECRET"
+            let secrets = self.verifier.current();
+            let advice = format!(
+                "if Kombo sent it, compare the secret at Kombo with {}",
+                secrets.origin()
             );
+            let more = more(suppressed);
+            tracing::warn!(%error, advice, suppressed, "refused a webhook without a valid signature{more}");
         }
         answer(StatusCode::UNAUTHORIZED, "signature missing or wrong\n")
     }
@@ -236,9 +241,10 @@ impl<I: Intake> Webhooks<I> {
     fn limited(&self) -> ShortAnswer {
         self.metrics.notification(UNREAD, WebhookOutcome::Limited);
         if let Some(suppressed) = self.complaints.limited.speak() {
+            let more = more(suppressed);
             tracing::warn!(
                 suppressed,
-                "refused a request unread: its address sends too many without a valid signature"
+                "refused a request unread{more}: its address sends too many without a valid signature"
             );
         }
         let enough = answer(
@@ -252,13 +258,25 @@ impl<I: Intake> Webhooks<I> {
     fn no_room(&self) -> ShortAnswer {
         self.metrics.notification(UNREAD, WebhookOutcome::NoRoom);
         if let Some(suppressed) = self.complaints.no_room.speak() {
+            let more = more(suppressed);
             tracing::warn!(
                 suppressed,
-                "refused a webhook unread: bodies that other requests announced take all of their memory"
+                "refused a webhook unread{more}: bodies that other requests announced take all of their memory"
             );
         }
         let full = answer(StatusCode::SERVICE_UNAVAILABLE, "overloaded\n");
         and_close(later(full, AFTER_A_FLOOD))
+    }
+}
+
+/// Returns how many complaints of the kind were not logged since the last one.
+fn more(suppressed: u64) -> String {
+    match suppressed {
+        0 => String::new(),
+        _ => format!(
+            " ({} suppressed)",
+            counted_as(suppressed, "line like this was", "lines like this were")
+        ),
     }
 }
 

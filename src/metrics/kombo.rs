@@ -1,6 +1,6 @@
 //! Metrics that only this source has: notifications, fetches, rate limit, freshness, folds and drift.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
@@ -30,9 +30,9 @@ pub(super) struct KomboMetrics {
     pub(super) notifications: Counters,
     pub(super) pending_tables: Gauges,
     pub(super) running_fetches: Float,
-    fetches: Counters,
+    pub(super) fetches: Counters,
     pages: Counter,
-    rows: Counters,
+    pub(super) rows: Counters,
     pub(super) rate_limit_wait: FloatCounter,
     pub(super) rate_limit_remaining: Float,
     pub(super) rate_limit_limit: Float,
@@ -57,7 +57,7 @@ pub(super) struct KomboMetrics {
     drift_rows: Counters,
     pub(super) held_tables: Float,
     holds_released: Counters,
-    folds: Counters,
+    pub(super) folds: Counters,
     pub(super) fold_seconds: Histogram,
     pub(super) fold_lag: Float,
     troubles: Gauges,
@@ -142,6 +142,16 @@ impl KomboMetrics {
         self.rows(&Counts::default());
     }
 
+    /// Returns the age of the oldest base of each endpoint, in seconds.
+    pub(super) fn freshness_lag_seconds(&self) -> impl Iterator<Item = f64> {
+        let lagging = self.lagging.lock().unwrap_or_else(PoisonError::into_inner);
+        let ages = lagging.iter();
+        let ages: Vec<_> = ages
+            .filter_map(|labels| Some(self.freshness_lag.get(labels)?.get()))
+            .collect();
+        ages.into_iter()
+    }
+
     pub(super) fn pending(&self, of: Lane, tables: f64) {
         let labels = labels(&[("lane", lane(of))]);
         self.pending_tables.get_or_create(&labels).set(tables);
@@ -203,6 +213,6 @@ fn state_labels(state: HoldState) -> Labels {
     labels(&[("state", state.as_str())])
 }
 
-fn fetch_labels(kind: Kind, result: FetchResult) -> Labels {
+pub(super) fn fetch_labels(kind: Kind, result: FetchResult) -> Labels {
     labels(&[("kind", kind.as_str()), ("result", result.as_str())])
 }

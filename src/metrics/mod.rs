@@ -9,6 +9,7 @@
 //! In every scrape the rows add up: received = sent + discarded. A discarded row is unchanged, repeated, or fetched again.
 //! The help texts are the source of the table in `docs/metrics.md`.
 
+mod activity;
 mod component;
 mod dashboard;
 mod families;
@@ -21,6 +22,7 @@ mod process_use;
 #[cfg(test)]
 mod tests;
 
+pub use activity::Activity;
 pub use dashboard::dashboard;
 pub use labels::{ErrorStage, ErrorType, FetchResult, FoldResult, WebhookOutcome};
 pub use process::ClientTotals;

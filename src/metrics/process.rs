@@ -56,9 +56,9 @@ fn known(part: &str) -> &str {
 #[derive(Debug)]
 pub(super) struct HttpMetrics {
     pub(super) requests_received: Counter,
-    responses_sent: Counters,
+    pub(super) responses_sent: Counters,
     pub(super) answer_seconds: Histogram,
-    requests_sent: Counters,
+    pub(super) requests_sent: Counters,
     responses: Counters,
     errors: Counter,
     /// The client's totals at the last call, by name.

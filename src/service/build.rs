@@ -20,6 +20,7 @@ use super::hints::Hints;
 use super::instance::instance;
 use super::issue_writes::IssueWrites;
 use super::looks::FirstKey;
+use super::minute_summary::MinuteSummary;
 use super::questions::ApiQuestions;
 use super::registrar::Registrar;
 use super::run::Service;
@@ -50,6 +51,8 @@ pub struct Built<S> {
     pub vitals: Vitals,
     /// The address of the webhook listener, with the real port if port 0 was configured. `None` without a listener.
     pub webhook_address: Option<SocketAddr>,
+    /// Number of integrations that are known at the start.
+    pub integrations: usize,
 }
 
 /// The service with the sending ends of its channels.
@@ -97,6 +100,7 @@ impl KomboSourceConfig {
             tls: bound.as_ref().and_then(Bound::tls),
         };
         let webhook_address = bound.as_ref().map(Bound::local_addr);
+        let integrations = assembled.service.dispatch.accounts.len();
         let listening = bound.zip(verifier);
         let (service, door, metrics) = (assembled.service, assembled.door, cx.metrics);
         let vitals = service.vitals.clone();
@@ -119,6 +123,7 @@ impl KomboSourceConfig {
             source: Box::pin(source),
             control,
             webhook_address,
+            integrations,
         })
     }
 
@@ -174,6 +179,7 @@ impl KomboSourceConfig {
             first_key: FirstKey::Asked,
             witness: Witness::default(),
             vitals,
+            summary: MinuteSummary::begin(),
         };
         Ok(Assembled {
             service,

@@ -9,6 +9,7 @@ use super::store_turns::StoreTurns;
 use crate::ids::IntegrationId;
 use crate::sink::{Candidate, Registry, SinkError, StoredCandidates};
 use crate::time::Moment;
+use crate::words::with_causes;
 
 /// The webhooks that wait for the candidates to be stored, and whether the candidates are being read or written.
 #[derive(Debug, Default)]
@@ -56,7 +57,7 @@ impl CandidateWrites {
         for error in &unread {
             let advice = error.advice();
             warn!(
-                error = error as &dyn std::error::Error,
+                error = with_causes(error),
                 advice, "some candidates cannot be read from the lake; everything else goes on"
             );
         }

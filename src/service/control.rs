@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::config::{KomboSourceConfig, Secrets};
 use super::dispatch::Rules;
@@ -22,6 +22,8 @@ pub(super) struct Command<A> {
     pub(super) held: Held,
     /// The new client for Kombo; `None` if neither the key nor a request option has changed.
     pub(super) parts: Option<Parts<A>>,
+    /// Told once the loop works by the new rules.
+    pub(super) adopted: oneshot::Sender<()>,
 }
 
 /// The client for Kombo and the settings that belong to it.
@@ -82,7 +84,7 @@ impl ReloadError {
 
 impl<S: Registry> Control<S> {
     /// Replaces the configuration and the secrets of the running source. On an error the old ones stay in use. Tables
-    /// stay dirty, and running fetches end under the old configuration.
+    /// stay dirty, and running fetches end under the old configuration. Returns once the source works by the new rules.
     ///
     /// # Errors
     ///
@@ -102,13 +104,16 @@ impl<S: Registry> Control<S> {
         if let Some((shared, verifier)) = self.verifier.as_ref().zip(secrets.verifier.clone()) {
             shared.swap(verifier);
         }
+        let (adopted, is_adopted) = oneshot::channel();
         let command = Command {
             rules: config.rules(&self.catalog),
             held,
             parts,
+            adopted,
         };
         let sent = self.commands.send(command).await;
         sent.map_err(|_| ReloadError::Ended)?;
+        is_adopted.await.map_err(|_| ReloadError::Ended)?;
         (self.config, self.secrets) = (config, secrets);
         Ok(())
     }

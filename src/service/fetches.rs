@@ -140,7 +140,7 @@ impl Carried {
             }
             Err(error) => {
                 let (message, advice) = (error.message(), error.advice());
-                warn!(integration.id = %table.integration, endpoint = %table.endpoint, elapsed_ms, error = message, advice, "fetching {table} failed");
+                warn!(integration.id = %table.integration, endpoint = %table.endpoint, elapsed_ms, error = message, advice, "fetching {table} failed after {}", seconds(Duration::from_millis(elapsed_ms)));
             }
         }
     }

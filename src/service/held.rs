@@ -9,6 +9,7 @@ use tracing::warn;
 use crate::catalog::Endpoint;
 use crate::ids::{EndpointName, IntegrationKey, TableId};
 use crate::sink::{Coverage, Registry};
+use crate::words::with_causes;
 
 /// Coverage by endpoint and integration.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +33,7 @@ impl Held {
             let read = sink.held(&endpoint).await;
             let read = read.inspect_err(|error| {
                 let advice = error.advice();
-                warn!(endpoint = %name, error = error as &dyn std::error::Error, advice, "tables of {name} cannot be read from the lake: they are tried again later; tables of other endpoints are fetched");
+                warn!(endpoint = %name, error = with_causes(error), advice, "tables of {name} cannot be read from the lake: they are tried again later; tables of other endpoints are fetched");
             });
             held.insert(name, read.ok());
         }

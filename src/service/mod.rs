@@ -24,8 +24,9 @@
 //! | `troubles`, `witness`, `vitals` | see and tell what goes wrong; hold what `/live`, `/ready` and `/health` answer |
 //! | `instance` | keeps the name of this service in the data directory |
 //! | `gauges` | sets the metrics that describe the current state |
+//! | `minute_lines`, `minute_summary` | log each minute what was done, from the metrics |
 //! | `writes` | starts the writes of the registry, the candidates, the hints and the notes |
-//! | `control`, `shutdown` | [`Control`] changes the rules while the service runs; `shutdown` ends the service |
+//! | `control`, `adopt`, `shutdown` | [`Control`] changes the rules while the service runs, and `adopt` applies them; `shutdown` ends the service |
 //!
 //! What may never happen: a webhook is answered 200 and its change is forgotten; a base moves without its rows; the
 //! answer "this integration cannot be read" is taken for deleted rows.
@@ -35,6 +36,7 @@
 //!
 //! How each part maps to Vector's source contract is written in `docs/service.md`.
 
+mod adopt;
 mod build;
 mod candidate_writes;
 mod chores;
@@ -51,6 +53,8 @@ mod hints;
 mod instance;
 mod issue_writes;
 mod looks;
+mod minute_lines;
+mod minute_summary;
 mod news;
 mod questions;
 mod registrar;

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use super::SourceError;
 use super::candidate_writes::{CandidateWrites, KeptCandidates, Recalled};
 use super::chores::{ChoreRun, Chores};
-use super::control::{Command, Parts};
+use super::control::Command;
 use super::dispatch::{Ask, Dispatch, Reaction};
 use super::door::{Received, overloaded};
 use super::fetches::{Carried, FetchTask};
@@ -25,20 +25,20 @@ use super::issue_writes::{IssueWrites, KeptIssues};
 use super::looks::{
     CandidateLook, FirstKey, KeyLook, Look, LookOrder, look_at, look_at_candidate, try_key,
 };
+use super::minute_summary::MinuteSummary;
 use super::news;
 use super::questions::ApiQuestions;
 use super::registrar::{Registrar, RegistryRead, Saved};
 use super::runner::Runner;
-use super::slots::Slots;
 use super::vitals::Vitals;
 use super::witness::Witness;
 use crate::api::{KomboApi, WaitReason};
 use crate::ids::TableId;
-use crate::ingest::Ingest;
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
 use crate::plan::{Begun, Kind};
 use crate::sink::{Registry, Sink, SinkError};
 use crate::time::{Clock, Moment, ServerNow};
+use crate::words::with_causes;
 
 /// How often gauges and the hint file are updated.
 pub(super) const TICK: Duration = Duration::from_secs(5);
@@ -73,6 +73,7 @@ pub(super) struct Service<A, S> {
     pub(super) first_key: FirstKey,
     pub(super) witness: Witness,
     pub(super) vitals: Vitals,
+    pub(super) summary: MinuteSummary,
 }
 
 /// The result of a background task.
@@ -104,7 +105,7 @@ where
     ) -> Result<(), SourceError> {
         let mut shutdown = Box::pin(shutdown);
         let mut ticks = ticks();
-        info!(tables = self.dispatch.tables.len(), "service started");
+        debug!(tables = self.dispatch.tables.len(), "service started");
         self.ask_for_key();
         self.vitals.opened();
         loop {
@@ -170,7 +171,7 @@ where
         self.save();
     }
 
-    fn ask_for_key(&mut self) {
+    pub(super) fn ask_for_key(&mut self) {
         let key = try_key(Arc::clone(self.api()), self.dispatch.used_key.number);
         self.runner.beside(key, TaskReport::KeyTried);
     }
@@ -246,7 +247,7 @@ where
                 self.flushing = false;
                 self.witness.sink("the bases", result.as_ref(), now);
                 if let Err(error) = result {
-                    let error: &dyn std::error::Error = &error;
+                    let error = with_causes(&error);
                     warn!(
                         error,
                         "the bases of empty deltas were not written; the next try is in one hour"
@@ -265,7 +266,7 @@ where
                 self.noting = false;
                 self.witness.sink("the notes", result.as_ref(), now);
                 if let Err(error) = result {
-                    let error: &dyn std::error::Error = &error;
+                    let error = with_causes(&error);
                     warn!(
                         error,
                         "the service's notes were not written to the lake: `kombo-source status` shows the previous ones"
@@ -304,37 +305,11 @@ where
         }
     }
 
-    fn command(&mut self, command: Command<A>) {
-        let Command { rules, held, parts } = command;
-        if let Some(Parts {
-            api,
-            limits,
-            ingest,
-            concurrency,
-        }) = parts
-        {
-            // The row memory of the old `Ingest` is dropped with it. A few unchanged rows are written again.
-            self.questions.swap(Arc::clone(&api));
-            self.runner.ingest = Ingest::new(api, self.sink().clone(), limits, ingest);
-            self.runner.slots = Slots::new(concurrency);
-            self.dispatch.key_changed();
-            self.first_key = FirstKey::Over;
-            self.ask_for_key();
-        }
-        let now = self.now();
-        self.dispatch.key_untried();
-        self.dispatch.adopt(rules, |table| held.of(table), now);
-        self.metrics.reloaded();
-        info!(
-            tables = self.dispatch.tables.len(),
-            "configuration reloaded"
-        );
-    }
-
     fn tick(&mut self) {
         let now = self.now();
         self.gauge(now);
         self.see_troubles(now);
+        self.tell_minute();
         self.tell_alarms();
         self.write_hints();
         self.note_wait(now);
@@ -352,7 +327,7 @@ where
         }
     }
 
-    fn gauge(&self, now: Moment) {
+    pub(super) fn gauge(&self, now: Moment) {
         self.dispatch.gauge(&self.metrics, now);
         self.metrics.running_fetches(self.runner.running().len());
         (self.traffic)(self.api(), &self.metrics);

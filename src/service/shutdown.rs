@@ -11,6 +11,7 @@ use crate::api::KomboApi;
 use crate::ids::InstanceId;
 use crate::sink::{Registry, Sink};
 use crate::status::Notes;
+use crate::words::{age, counted_as};
 
 /// How long fetches that wait for nothing at Kombo get for their commit, while no request may leave.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -29,7 +30,7 @@ where
         self.vitals.closed();
         let until = Instant::now() + self.drain_limit;
         let fetches = self.runner.running().len();
-        info!(fetches, "shutting down");
+        tell_waiting(fetches, self.drain_limit);
         // New integrations are written first: their webhooks wait for the answer.
         self.keep(self.now());
         self.save();
@@ -70,7 +71,8 @@ where
             self.last_notes(),
         )
         .await;
-        info!(left, "shut down");
+        self.tell_last_minute();
+        tell_left(left);
     }
 
     /// Returns notes that say that the service has ended.
@@ -101,6 +103,29 @@ async fn put_last(sink: impl Registry, instance: &InstanceId, notes: Notes) {
     if !matches!(put, Ok(Ok(()))) {
         warn!(
             "the service's last notes were not written to the lake: `kombo-source status` shows the previous ones"
+        );
+    }
+}
+
+/// Logs what the shutdown waits for, if it waits.
+fn tell_waiting(fetches: usize, limit: Duration) {
+    if fetches > 0 {
+        let limit = age(limit);
+        let running = counted_as(fetches as u64, "fetch", "fetches");
+        info!(
+            fetches,
+            "shutting down: {running} may run for at most {limit}"
+        );
+    }
+}
+
+/// Logs fetches that were not over when the shutdown had to be.
+fn tell_left(left: usize) {
+    if left > 0 {
+        let fetches = counted_as(left as u64, "fetch was", "fetches were");
+        warn!(
+            left,
+            "{fetches} not over at the shutdown and committed nothing; the tables are fetched again at the next start"
         );
     }
 }

@@ -8,6 +8,7 @@ use tracing::warn;
 use super::door::{Received, ReplyTo, overloaded};
 use crate::ids::IntegrationId;
 use crate::sink::SinkError;
+use crate::words::with_causes;
 
 /// The most webhooks that wait for one store. Further ones are answered 503.
 const WAITING: usize = 1_024;
@@ -48,7 +49,7 @@ impl StoreTurns {
     pub(super) fn put_off(&mut self, error: &SinkError, what: &str) {
         let advice = error.advice();
         warn!(
-            error = error as &dyn std::error::Error,
+            error = with_causes(error),
             advice,
             "{what}; the next try is in {} s",
             RETRY_AFTER.as_secs()

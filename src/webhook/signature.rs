@@ -51,6 +51,15 @@ impl WebhookSecret {
     }
 }
 
+/// Two secrets are equal if they sign alike.
+impl PartialEq for WebhookSecret {
+    fn eq(&self, other: &Self) -> bool {
+        self.sign(b"") == other.sign(b"")
+    }
+}
+
+impl Eq for WebhookSecret {}
+
 impl fmt::Debug for WebhookSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("WebhookSecret(..)")
@@ -100,10 +109,13 @@ impl fmt::Debug for Signature {
 }
 
 /// Checks whether webhooks come from Kombo.
+///
+/// Two verifiers are equal if they accept the same signatures.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     secret: WebhookSecret,
     other: Option<WebhookSecret>,
+    origin: String,
 }
 
 impl Verifier {
@@ -113,7 +125,21 @@ impl Verifier {
         Self {
             secret,
             other: None,
+            origin: "the webhook secret of this program".to_owned(),
         }
+    }
+
+    /// Sets where the secrets come from, in words such as `the file ./kombo-webhook-secret`. The operator compares what is
+    /// there with the secret at Kombo.
+    #[must_use]
+    pub fn with_origin(self, origin: String) -> Self {
+        Self { origin, ..self }
+    }
+
+    /// Returns where the secrets come from, in words.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
     }
 
     /// Adds a second secret, so that the secret can be changed in Kombo's dashboard while webhooks arrive.
@@ -142,6 +168,14 @@ impl Verifier {
         }
     }
 }
+
+impl PartialEq for Verifier {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.secret, &self.other) == (&other.secret, &other.other)
+    }
+}
+
+impl Eq for Verifier {}
 
 /// The bytes of a body with a valid signature.
 #[derive(Clone, Copy, PartialEq, Eq)]

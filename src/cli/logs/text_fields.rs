@@ -3,9 +3,10 @@
 //! The fields of a line are for machines, and the JSON format writes all of them. A person reads the message. A field whose
 //! value stands in the message would only say the same again, so the text format leaves it out.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::time::Duration;
 
+use tracing::Event;
 use tracing::field::{Field, Visit};
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FormatFields;
@@ -18,6 +19,9 @@ const REASONS: [&str; 2] = ["error", "reason"];
 
 /// The field that follows after a semicolon: what to do.
 const ADVICE: &str = "advice";
+
+/// Numbers whose name is no noun. A sentence says them with the noun that they count, such as `3 rows`.
+const WITHOUT_NOUN: [&str; 6] = ["count", "found", "gone", "left", "shown", "unconfirmed"];
 
 /// Writes the fields of an event as one sentence for people.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +41,7 @@ impl<'writer> FormatFields<'writer> for TextFields {
 
 /// The fields of one event.
 #[derive(Debug, Default)]
-struct TextLine {
+pub(super) struct TextLine {
     message: String,
     fields: Vec<(&'static str, FieldValue)>,
 }
@@ -50,6 +54,22 @@ enum FieldValue {
 }
 
 impl TextLine {
+    /// Reads the fields of an event.
+    pub(super) fn of(event: &Event<'_>) -> Self {
+        let mut line = Self::default();
+        event.record(&mut line);
+        line
+    }
+
+    /// Takes the text of a field out of the line.
+    pub(super) fn take(&mut self, name: &str) -> Option<String> {
+        let at = self.fields.iter().position(|(field, _)| *field == name)?;
+        match self.fields.swap_remove(at).1 {
+            FieldValue::Text(text) => Some(text),
+            FieldValue::Number(_) => None,
+        }
+    }
+
     fn add(&mut self, field: &Field, value: FieldValue) {
         match value {
             FieldValue::Text(text) if field.name() == "message" => self.message = text,
@@ -58,7 +78,7 @@ impl TextLine {
     }
 
     /// Returns the message, the reason, the advice, and then each field that none of them says.
-    fn sentence(&self) -> String {
+    pub(super) fn sentence(&self) -> String {
         let mut sentence = self.message.clone();
         let reasons = REASONS.map(|name| (name, ": "));
         for (wanted, before) in reasons.into_iter().chain([(ADVICE, "; ")]) {
@@ -80,11 +100,10 @@ impl TextLine {
         let unsaid: Vec<_> = unsaid
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        if !unsaid.is_empty() {
-            // Writing to a String cannot fail.
-            let _ = write!(sentence, " ({})", unsaid.join(", "));
+        if unsaid.is_empty() {
+            return sentence;
         }
-        sentence
+        format!("{sentence} ({})", unsaid.join(", "))
     }
 }
 
@@ -117,7 +136,7 @@ impl fmt::Display for FieldValue {
 }
 
 /// Returns whether a sentence says a field's value. Nothing has to be said of zero and of an empty text.
-fn is_said(sentence: &str, name: &str, value: &FieldValue) -> bool {
+fn is_said(sentence: &str, name: &'static str, value: &FieldValue) -> bool {
     match value {
         FieldValue::Text(text) => text.is_empty() || after(sentence, text).next().is_some(),
         FieldValue::Number(0) => true,
@@ -126,7 +145,7 @@ fn is_said(sentence: &str, name: &str, value: &FieldValue) -> bool {
 }
 
 /// Returns whether a sentence says a number in the unit that the field's name ends with, or else with a noun of that name.
-fn is_number_said(sentence: &str, name: &str, number: u64) -> bool {
+fn is_number_said(sentence: &str, name: &'static str, number: u64) -> bool {
     let said = |text: String| after(sentence, &text).next().is_some();
     match name.rsplit(['_', '.']).next() {
         Some("ms") => said(seconds(Duration::from_millis(number))),
@@ -135,11 +154,13 @@ fn is_number_said(sentence: &str, name: &str, number: u64) -> bool {
             said(seconds(duration)) || said(age(duration))
         }
         Some("bytes") => said(bytes(number)),
+        _ if WITHOUT_NOUN.contains(&name) => said(count(number)),
         _ => {
-            let nouns = || {
-                name.split(['_', '.'])
-                    .map(|noun| noun.trim_end_matches('s'))
+            let singular = |noun: &'static str| {
+                let stem = noun.strip_suffix("ies").or(noun.strip_suffix('s'));
+                stem.unwrap_or(noun)
             };
+            let nouns = || name.split(['_', '.']).map(singular);
             after(sentence, &count(number)).any(|rest| {
                 let ends = |c: char| c.is_ascii_digit() || ",;:()".contains(c);
                 let rest = rest.split(ends).next().unwrap_or_default();
@@ -229,6 +250,8 @@ mod tests {
         ));
         assert!(number("4.2 MB deleted", "deleted_bytes", 4_200_000));
         assert!(!number("ended in 0.3 s", "elapsed_ms", 900));
+        assert!(number("1 log entry deleted", "entries", 1));
+        assert!(number("marked 3 rows as absent", "gone", 3));
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::io;
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OperatorRequest {
-    /// SIGTERM or Ctrl-C: end the service.
-    Stop,
+    /// SIGTERM or Ctrl-C: end the service. Holds the name of the signal.
+    Stop(&'static str),
     /// SIGHUP: read the configuration again.
     Reload,
 }
@@ -33,8 +33,8 @@ impl Signals {
     /// Waits for the next signal.
     pub(super) async fn next(&mut self) -> OperatorRequest {
         tokio::select! {
-            _ = self.terminate.recv() => OperatorRequest::Stop,
-            _ = self.interrupt.recv() => OperatorRequest::Stop,
+            _ = self.terminate.recv() => OperatorRequest::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => OperatorRequest::Stop("SIGINT"),
             _ = self.hangup.recv() => OperatorRequest::Reload,
         }
     }
@@ -55,6 +55,6 @@ impl Signals {
     pub(super) async fn next(&mut self) -> OperatorRequest {
         // Without a handler the default action ends the process as well.
         drop(tokio::signal::ctrl_c().await);
-        OperatorRequest::Stop
+        OperatorRequest::Stop("Ctrl-C")
     }
 }

@@ -134,10 +134,16 @@ fn webhooks_signed_with_either_secret_are_taken_while_one_is_changed() {
     };
     let (one, warnings) = verifier([None, None]);
     assert_eq!(warnings.len(), 1, "others can read the file");
+    let shown = path.display().to_string();
+    assert_eq!(one.origin(), format!("the file {shown:?}"));
     assert!(one.verify(BODY, &sign(SECRET)).is_ok());
     assert_eq!(one.verify(BODY, &sign(NEW)), Err(SignatureError::Wrong));
     let (both, warnings) = verifier([Some(NEW), Some(SECRET)]);
     assert!(warnings.is_empty(), "the file is not asked");
+    assert_eq!(
+        both.origin(),
+        "the variable KOMBO_WEBHOOK_SECRET and with the variable KOMBO_WEBHOOK_OTHER_SECRET"
+    );
     for secret in [NEW, SECRET] {
         assert!(both.verify(BODY, &sign(secret)).is_ok(), "{secret}");
     }

@@ -124,7 +124,7 @@ impl Causes {
             Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => {
                 FaultReason::StorageFull
             }
-            Some(io::ErrorKind::PermissionDenied) => FaultReason::PermissionDenied,
+            Some(io::ErrorKind::PermissionDenied) => FaultReason::FolderDenied,
             Some(io::ErrorKind::ReadOnlyFilesystem) => FaultReason::ReadOnly,
             _ => FaultReason::Other,
         }

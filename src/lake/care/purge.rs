@@ -33,7 +33,7 @@ use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::txn_name::{TxnName, key_of};
 use crate::lake::{LakeError, Part};
 use crate::plan::ConfirmedGone;
-use crate::words::counted;
+use crate::words::{counted, with_causes};
 
 /// Rewrites a file even for one row.
 const WORTH: u64 = u64::MAX;
@@ -259,7 +259,7 @@ impl PurgeReport {
             Ok(done) if done.files == 0 => {}
             Ok(done) => self.tables.push(done),
             Err(error) => {
-                warn!(table = %name, error = &error as &dyn std::error::Error, advice = error.advice(), "purging {name} failed; the next purge tries again");
+                warn!(table = %name, error = with_causes(&error), advice = error.advice(), "purging {name} failed; the next purge tries again");
                 self.failed.push((name.to_string(), error));
             }
         }

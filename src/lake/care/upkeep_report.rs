@@ -4,6 +4,7 @@ use tracing::warn;
 
 use crate::lake::layout::LakeTable;
 use crate::lake::{LakeError, SetAside};
+use crate::words::with_causes;
 
 /// What an upkeep did, or would do in a dry run.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +74,7 @@ impl UpkeepReport {
         if known.any(|aside| aside.error.to_string() == error.to_string()) {
             return;
         }
-        warn!(table = %name, error = &error as &dyn std::error::Error, advice = error.advice(), "upkeep of {name} failed; its rows are unchanged");
+        warn!(table = %name, error = with_causes(&error), advice = error.advice(), "upkeep of {name} failed; its rows are unchanged");
         let member = name.to_string();
         self.failed.push(SetAside { member, error });
     }

@@ -21,7 +21,7 @@ use crate::time::{Backoff, Moment};
 use crate::trouble::{Sight, TroubleKind};
 use crate::versions::guard::HoldState;
 use crate::versions::trigger::WaitingTable;
-use crate::words::counted;
+use crate::words::{counted, with_causes};
 
 /// Interval between checks whether a table is due. A check reads nothing from the store.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -120,7 +120,7 @@ impl FoldChore {
     async fn read_logs(&self) {
         for endpoint in &self.lake.there(&self.endpoints).await {
             if let Err(error) = self.lake.look_for_unfolded(endpoint).await {
-                let error: &dyn std::error::Error = &error;
+                let error = with_causes(&error);
                 warn!(endpoint = %endpoint.name(), error, "the Delta logs cannot be read, so it is unknown which rows wait to be folded; the next attempt is in 10 min");
             }
         }
@@ -312,7 +312,7 @@ fn held_trouble(held: &[&Hold]) -> Option<Sight> {
 fn told<T>(table: &str, read: Result<T, LakeError>) -> Option<T> {
     let told = read.map_err(|error| {
         let advice = error.advice();
-        let error: &dyn std::error::Error = &error;
+        let error = with_causes(&error);
         warn!(
             table,
             error,

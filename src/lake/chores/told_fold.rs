@@ -11,7 +11,7 @@ use crate::catalog::Endpoint;
 use crate::chore::Questions;
 use crate::ids::IntegrationKey;
 use crate::lake::{FoldReport, FoldSettings, FoldedTable, Hold, Lake, LakeError, SetAside};
-use crate::words::{counted, seconds};
+use crate::words::{counted, seconds, with_causes};
 
 /// Result of a fold of one endpoint, already logged.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ pub(in crate::lake) async fn fold_told(
             && let Err(error) = explain(lake, hold, kombo).await
         {
             let (id, name, advice) = (&hold.integration, hold.name(), error.advice());
-            let error_text: &dyn std::error::Error = &error;
+            let error_text = with_causes(&error);
             warn!(integration.id = %id, error = error_text, advice, "the reason that Kombo reports for the hold of {name} could not be stored; the hold keeps the reason that the guard found");
             unexplained.push(error);
         }
@@ -89,7 +89,7 @@ fn tell(endpoint: &Endpoint, report: &FoldReport, took: Duration) {
     let name = endpoint.name();
     for SetAside { member: key, error } in &report.aside {
         let advice = error.advice();
-        let error: &dyn std::error::Error = error;
+        let error = with_causes(error);
         warn!(endpoint = %name, key = %key, error, advice, "folding {name} of {key} failed; readers see its old rows, and the other tables are folded");
     }
     if !report.tables.is_empty() {
@@ -123,6 +123,6 @@ fn tell_hold(hold: &Hold) {
 
 fn tell_stopped(endpoint: &Endpoint, error: &LakeError) {
     let (name, advice) = (endpoint.name(), error.advice());
-    let error: &dyn std::error::Error = error;
+    let error = with_causes(error);
     warn!(endpoint = %name, error, advice, "folding {name} failed; readers see its old rows");
 }

@@ -14,7 +14,7 @@ use crate::lake::{
     Lake, LakeError, PurgeDepth, PurgeSettings, SetAside, TableUpkeep, UpkeepReport, UpkeepSettings,
 };
 use crate::trouble::{Sight, TroubleKind};
-use crate::words::{counted, with_causes};
+use crate::words::{self, counted, counted_as, with_causes};
 
 /// Time from a start to the first upkeep. Not at once, while the service catches up with changes. Not after a day,
 /// which a service that is restarted daily would never reach.
@@ -88,7 +88,7 @@ impl UpkeepChore {
     /// Logs a failure, and returns its text.
     fn put_off(&self, what: &str, error: &LakeError) -> String {
         warn!(
-            error = error as &dyn std::error::Error,
+            error = with_causes(error),
             advice = error.advice(),
             "{what} failed; the next attempt is in {} h",
             self.settings.interval.as_secs() / 3600
@@ -125,10 +125,11 @@ fn log_upkeep(report: &UpkeepReport) {
         deleted,
         bytes,
         entries,
-        "upkeep done: {} expired, {} merged, {} deleted, {} deleted",
+        "upkeep done: {} expired, {} merged, {} deleted ({}), {} deleted",
         counted(left, "row"),
         counted(merged, "small file"),
         counted(deleted, "unreferenced file"),
-        counted(entries, "log file")
+        words::bytes(bytes),
+        counted_as(entries, "log entry", "log entries")
     );
 }

@@ -51,6 +51,7 @@ use crate::lake::tables::Tables;
 use crate::lake::{Hold, LakeError, Part};
 use crate::sink::Registration;
 use crate::time::{Horizon, MAX_SERVER_LEAD, Moment, ObservedAt};
+use crate::words::with_causes;
 
 /// Most rounds over an endpoint, when new rows keep arriving in between.
 const ROUNDS: u32 = 3;
@@ -202,7 +203,7 @@ impl RepairReport {
     }
 
     fn failed(&mut self, table: String, error: LakeError) {
-        warn!(%table, error = &error as &dyn std::error::Error, advice = error.advice(), "repairing {table} failed; the next repair tries again");
+        warn!(%table, error = with_causes(&error), advice = error.advice(), "repairing {table} failed; the next repair tries again");
         self.failed.push((table, error));
     }
 }
