@@ -211,6 +211,10 @@ impl KeyLook {
         if self.number != dispatch.used_key.number {
             return;
         }
+        if self.refusal().is_some() {
+            // After a reload no fetch may be due for hours, so the refusal counts without one.
+            dispatch.key_refused(now);
+        }
         dispatch.key_tried(self.is_taken(), now);
         let environment = self.answer.ok().map(|key| key.environment_id);
         dispatch.key_belongs(environment, now);

@@ -237,8 +237,9 @@ impl FoldChore {
                 }
                 self.set_aside(name, due, &report.aside);
                 count(&report, took, metrics);
-                if report.tables.iter().any(|table| table.held > 0) {
-                    // What is newly held is told within seconds.
+                let mut tables = report.tables.iter();
+                if tables.any(|table| table.held > 0 || table.released.is_some()) {
+                    // What is newly held or released is told within seconds.
                     self.holds_at = None;
                 }
                 report.stopped.is_some()

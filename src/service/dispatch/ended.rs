@@ -252,7 +252,8 @@ impl Dispatch {
         self.agenda.set(Due::TryOff(id.clone()), again);
     }
 
-    fn key_refused(&mut self, now: Moment) {
+    /// Stops everything until Kombo accepts the key. A refusal that is known changes nothing.
+    pub(in crate::service) fn key_refused(&mut self, now: Moment) {
         if self.key.is_none() {
             let pause = KeyPause::since(now);
             self.agenda.set(Due::Key, now + pause.wait());
