@@ -11,6 +11,7 @@
     reason = "the comment above an argument is printed as its help"
 )]
 
+mod alerts;
 mod chosen;
 mod coverage;
 mod drift;
@@ -38,6 +39,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use crate::build_info::BUILD_INFO;
 use crate::company::WorldSettings;
 use crate::twin::TwinSettings;
+pub use alerts::AlertsArgs;
 pub use chosen::ChosenArgs;
 pub use coverage::CoverageArgs;
 pub use drift::{AcceptArgs, DriftArgs};
@@ -190,6 +192,8 @@ Exit codes: 0 every check passed, 1 some failed (each is named), 64 wrong usage,
 Example:
   kombo-source dashboard > kombo-source.json")]
     Dashboard,
+    /// Print alert rules for Prometheus: one for each trouble of the service, with its cure
+    Alerts(AlertsArgs),
     /// Verbs that print files for the shell and for `man`.
     #[command(flatten)]
     Shell(ShellVerb),

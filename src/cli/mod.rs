@@ -54,7 +54,7 @@ use std::process::ExitCode;
 use crate::backfill::BackfillSettings;
 use crate::catalog::Catalog;
 use crate::config::{Config, Overrides, generate};
-use crate::metrics::dashboard;
+use crate::metrics::{alert_file, dashboard};
 
 use args::{Args, BackfillArgs, DemoArgs, GlobalArgs, Verb};
 use cli_error::{CliError, FAILED};
@@ -117,6 +117,10 @@ async fn run(args: Args, limit: &LogLimit) -> Result<u8, CliError> {
         }
         Verb::Dashboard => {
             print!("{}", dashboard());
+            true
+        }
+        Verb::Alerts(args) => {
+            print!("{}", alert_file(&args.options()));
             true
         }
         Verb::Validate(settings) => {

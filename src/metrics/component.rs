@@ -64,6 +64,12 @@ impl ComponentMetrics {
         // No row is ever lost: these two series stay at zero, and exist from the first scrape on.
         own(&discarded, source, &[("intentional", "false")]);
         own(&discarded, sink, &[("intentional", "false")]);
+        // An increase needs a first value, and a reload is refused seldom: without this the first one would show no increase.
+        let refused = [
+            ("error_type", ErrorType::ConfigurationFailed.as_str()),
+            ("stage", ErrorStage::Initializing.as_str()),
+        ];
+        own(&errors, source, &refused);
         Self {
             received_bytes: own(&received_bytes, source, &[("protocol", "http")]),
             received_events: own(&received_events, source, &[]),

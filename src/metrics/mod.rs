@@ -10,6 +10,7 @@
 //! The help texts are the source of the table in `docs/metrics.md`.
 
 mod activity;
+mod alerts;
 mod component;
 mod dashboard;
 mod families;
@@ -23,6 +24,7 @@ mod process_use;
 mod tests;
 
 pub use activity::Activity;
+pub use alerts::{AlertOptions, AlertRule, RUNBOOK, Severity, alert_file, alert_rules};
 pub use dashboard::dashboard;
 pub use labels::{ErrorStage, ErrorType, FetchResult, FoldResult, WebhookOutcome};
 pub use process::ClientTotals;

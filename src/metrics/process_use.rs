@@ -94,7 +94,13 @@ pub(super) struct ProcessCollector(Arc<Mutex<ProcessUse>>);
 impl ProcessCollector {
     pub(super) fn set(&self, values: ProcessUse) {
         // The value is replaced in one step, so a poisoned lock still guards a valid one.
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = values;
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // Linux computes the start of the machine from its clocks, so it may move by a second. A process starts once.
+        let start_seconds = kept.start_seconds.or(values.start_seconds);
+        *kept = ProcessUse {
+            start_seconds,
+            ..values
+        };
     }
 }
 
@@ -162,6 +168,23 @@ mod tests {
             start_seconds: Some(1_700_000_012.34),
         };
         assert_eq!(ProcessUse::parse(&files()), expected);
+    }
+
+    #[test]
+    fn the_start_of_a_process_never_moves() {
+        let collector = ProcessCollector::default();
+        for (start, open) in [(5.0, 1.0), (6.0, 2.0)] {
+            collector.set(ProcessUse {
+                open_files: Some(open),
+                start_seconds: Some(start),
+                ..ProcessUse::default()
+            });
+        }
+        let kept = *collector.0.lock().expect("whole");
+        assert_eq!(
+            (kept.start_seconds, kept.open_files),
+            (Some(5.0), Some(2.0))
+        );
     }
 
     #[test]

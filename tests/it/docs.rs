@@ -7,6 +7,7 @@ mod commands;
 mod configuration;
 mod errors;
 mod metrics;
+mod oncall;
 mod options;
 mod page;
 

@@ -33,6 +33,8 @@ class Service:
     settings: dict[str, Any]
     environment: dict[str, str]
     arguments: tuple[str, ...] = ()
+    prefix: tuple[str, ...] = ()
+    """Words before the command, which end by running it."""
     process: "subprocess.Popen[bytes] | None" = None
     codes: list[int] = field(default_factory=list)
 
@@ -79,7 +81,7 @@ class Service:
         self.write()
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [BINARY, "run", "--config", str(self.config), *self.arguments],
+                [*self.prefix, BINARY, "run", "--config", str(self.config), *self.arguments],
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -99,14 +101,32 @@ class Service:
         except OSError:
             return False
 
+    def is_listening(self) -> bool:
+        """Returns whether `GET /ready` answers 200: webhooks are taken, whatever else is wrong."""
+        try:
+            return self.ask("/ready")[0] == 200
+        except OSError:
+            return False
+
     def health(self) -> int:
         """Returns the status of `GET /health`."""
+        return self.ask("/health")[0]
+
+    def ask(self, path: str) -> tuple[int, str]:
+        """Returns status and text of a page on the address of health and metrics."""
         connection = http.client.HTTPConnection("127.0.0.1", self.telemetry_port, timeout=5)
         try:
-            connection.request("GET", "/health")
-            return connection.getresponse().status
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
         finally:
             connection.close()
+
+    @property
+    def pid(self) -> int:
+        """Returns the process id of the service."""
+        assert self.process, "it does not run"
+        return self.process.pid
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the service."""
@@ -144,9 +164,17 @@ class Service:
         answer = self.post(body)
         assert answer.status == 200, f"a webhook was answered with {answer.status}"
 
+    def total(self, name: str, **labels: str) -> float:
+        """Returns the sum of a metric's series."""
+        return self.metrics().total(name, **labels)
+
     def fetches(self) -> float:
         """Returns how many fetches have ended since the start."""
-        return self.metrics().total("kombo_fetches_total")
+        return self.total("kombo_fetches_total")
+
+    def folds(self) -> float:
+        """Returns how many folds found something to do since the start."""
+        return self.total("kombo_folds_total") - self.total("kombo_folds_total", result="nothing")
 
     def until_fetched(self, count: float, seconds: float = QUIET_SECONDS) -> None:
         """Waits until `count` fetches have ended since the start."""
@@ -175,9 +203,13 @@ class Service:
 
     def verb(self, *words: str) -> Outcome:
         """Runs another verb of the program with the same configuration."""
+        return self.verb_with({}, *words)
+
+    def verb_with(self, environment: Mapping[str, str], *words: str) -> Outcome:
+        """Runs another verb of the program with the same configuration and further variables."""
         self.write()
         command = [BINARY, *words, "--config", str(self.config)]
-        return run(command, {**os.environ, **self.environment})
+        return run(command, {**os.environ, **self.environment, **environment})
 
     def end(self) -> None:
         """Kills the process if it is running."""

@@ -76,6 +76,9 @@ fn every_verb_is_there_and_says_what_it_does() {
             "purge",
             "repair",
             "dashboard",
+            "alerts",
+            "completions",
+            "man",
             "twin",
         ]
     );

@@ -24,18 +24,20 @@ const LINE: &str =
 /// Labels that every metric of a component has. The page explains them once.
 const OF_COMPONENTS: [&str; 4] = ["component_id", "component_kind", "component_type", "le"];
 
-/// Names that begin like our metrics: tables and objects of the lake, and the crate.
-const BESIDES: [&str; 10] = [
+/// Names that begin like our metrics: tables and objects of the lake, the crate, and a kind of trouble.
+const BESIDES: [&str; 12] = [
     "kombo_coverage",
     "kombo_drift",
     "kombo_holds",
     "kombo_issues",
     "kombo_lake",
     "kombo_layout",
+    "kombo_lease",
     "kombo_repair",
     "kombo_quarantine",
     "kombo_source",
     "kombo_status",
+    "kombo_unreachable",
 ];
 
 /// What a scrape says of one metric.
