@@ -18,7 +18,7 @@ use kombo_source::api::{ApiKey, BaseUrl};
 use kombo_source::build_info::BUILD_INFO;
 use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::ids::IntegrationId;
-use kombo_source::lake::{Lake, LakeSettings};
+use kombo_source::lake::{FullInterval, Lake, LakeSettings};
 use kombo_source::listener::ListenerSettings;
 use kombo_source::metrics::Metrics;
 use kombo_source::service::{KomboSourceConfig, Secrets, SourceContext, SourceSettings};
@@ -64,7 +64,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let context = SourceContext {
         // Folding into `current` and the daily upkeep run beside the fetches.
-        chores: lake.chores(&endpoints, settings.schedule.full_interval),
+        chores: lake.chores(
+            &endpoints,
+            &FullInterval::new(settings.schedule.full_interval),
+        ),
         // Any type that implements `Sink` and `Registry` can stand here.
         sink: lake,
         catalog,

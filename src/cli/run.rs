@@ -23,7 +23,7 @@ use super::no_integrations::NoIntegration;
 use super::session::Session;
 use crate::build_info::BUILD_INFO;
 use crate::config::Config;
-use crate::lake::{FolderRisk, Lake};
+use crate::lake::{FolderRisk, FullInterval, Lake};
 use crate::listener::{Report, Telemetry};
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
 use crate::service::{Control, Secrets, SourceContext, SourceError, Vitals};
@@ -59,9 +59,10 @@ pub(super) async fn run(
     }
     let (source, sink) = (&session.config.source, &session.config.sink);
     let metrics = Metrics::new(&source.name, &sink.name, &BUILD_INFO);
+    let full_interval = FullInterval::new(source.schedule.full_interval);
     let (stop, stopped) = oneshot::channel::<()>();
     let context = SourceContext {
-        chores: lake.chores(session.catalog.endpoints(), source.schedule.full_interval),
+        chores: lake.chores(session.catalog.endpoints(), &full_interval),
         sink: lake,
         catalog: session.catalog.clone(),
         clock: Arc::clone(&session.clock),
@@ -93,6 +94,7 @@ pub(super) async fn run(
         metrics,
         stop: Some(stop),
         secrets,
+        full_interval,
     };
     let ended = service.until_ended(running, signals).await;
     limit.tell_suppressed();
@@ -117,6 +119,7 @@ struct RunningService<O> {
     metrics: Metrics,
     stop: Option<oneshot::Sender<()>>,
     secrets: Secrets,
+    full_interval: FullInterval,
 }
 
 impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
@@ -207,11 +210,9 @@ impl<O: Fn() -> Result<Session, CliError>> RunningService<O> {
         changed.extend(replaced(&self.secrets, &secrets));
         let reloaded = self.control.reload(session.source(), secrets.clone()).await;
         reloaded.map_err(|error| CliError::new(CONFIG, with_causes(&error), error.advice()))?;
-        if old.source.schedule.full_interval != new.source.schedule.full_interval {
-            warn!(
-                "schedule.full_interval_secs is used for fetches from now on; until the service restarts, upkeep keeps unreferenced files for as long as the previous interval required"
-            );
-        }
+        // The grace of upkeep follows from it.
+        self.full_interval
+            .set(session.config.source.schedule.full_interval);
         (self.config, self.secrets) = (session.config, secrets);
         Ok(())
     }

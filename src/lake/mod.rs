@@ -56,7 +56,7 @@ pub use care::{
     Left, MendedTable, PurgeDepth, PurgeDue, PurgeReport, PurgeSettings, Repair, RepairReport,
     RepairSettings, RepairedTable, TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
 };
-pub use chores::{PurgeAnswers, ToldFold, WhyKept};
+pub use chores::{FullInterval, PurgeAnswers, ToldFold, WhyKept};
 pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 pub use intake::{Sealed, Sighting, Staging};
 pub use lake_error::LakeError;

@@ -22,6 +22,7 @@ where
         let Command {
             rules,
             held,
+            registered,
             parts,
             adopted,
         } = command;
@@ -42,7 +43,11 @@ where
         }
         let now = self.now();
         self.dispatch.key_untried();
-        self.dispatch.adopt(rules, |table| held.of(table), now);
+        // A registry that cannot be read now is read again later, as at a start.
+        self.registrar.is_unread |= registered.is_none();
+        let registered = registered.unwrap_or_default();
+        (self.dispatch).reload(rules, &registered, |table| held.of(table), now);
+        self.gauge(now);
         self.metrics.reloaded();
         debug!(
             tables = self.dispatch.tables.len(),

@@ -12,7 +12,7 @@ use crate::catalog::Catalog;
 use crate::decode::DecodeLimits;
 use crate::ingest::IngestSettings;
 use crate::listener::{ListenError, SharedVerifier, TlsReloader};
-use crate::sink::Registry;
+use crate::sink::{Registration, Registry};
 use crate::time::Clock;
 
 /// What the loop is sent on a reload.
@@ -20,6 +20,8 @@ pub(super) struct Command<A> {
     pub(super) rules: Rules,
     /// What the sink covers of all tables of the new configuration.
     pub(super) held: Held,
+    /// The registered integrations; `None` if the registry cannot be read.
+    pub(super) registered: Option<Vec<Registration>>,
     /// The new client for Kombo; `None` if neither the key nor a request option has changed.
     pub(super) parts: Option<Parts<A>>,
     /// Told once the loop works by the new rules.
@@ -97,6 +99,7 @@ impl<S: Registry> Control<S> {
     ) -> Result<(), ReloadError> {
         self.check(&config, &secrets)?;
         let parts = self.parts(&config, &secrets)?;
+        let registered = self.sink.registered().await.ok();
         let held = Held::read(&self.sink, config.endpoints.clone()).await;
         if let Some(tls) = &self.tls {
             tls.reload().map_err(ReloadError::Tls)?;
@@ -108,6 +111,7 @@ impl<S: Registry> Control<S> {
         let command = Command {
             rules: config.rules(&self.catalog),
             held,
+            registered,
             parts,
             adopted,
         };

@@ -14,6 +14,7 @@ mod next_fetch;
 mod notified;
 mod refusals;
 mod registered;
+mod reloaded;
 mod sights;
 mod standings;
 mod status_notes;

@@ -1,12 +1,14 @@
 """Tests what a newcomer meets: no integration, a wrong key, a longer list, a file with ids, a plan."""
 
+import json
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from living import Living, living_twin
-from product import free_port
+from product import BINARY, free_port, run
 from schemas import endpoint
 from service import Service, service_of
 from webhooks import data_changed
@@ -81,6 +83,44 @@ def test_an_unreachable_kombo_does_not_stop_run_and_webhooks_are_taken() -> None
         (one,) = living.twin.truth.integrations
         service.accepts(data_changed(one.id, ["ats_tags"]))
         assert service.stop() == 0, service.printed()
+
+
+def test_sighup_with_another_list_of_integrations_takes_effect_without_a_restart() -> None:
+    with _service(customers=3) as (living, service):
+        service.source["endpoints"] = []
+        first, second, third = (one.id for one in living.twin.truth.integrations)
+        service.source["integrations"] = [first]
+        service.start_and_wait()
+        service.until(lambda: _fetched(service) == {first}, "fetches the first", SECONDS)
+        _reload(service, [first, second])
+        service.until(lambda: _fetched(service) == {first, second}, "fetches the second", SECONDS)
+        _reload(service, [third])
+        service.until(lambda: _fetched(service) == {first, second, third}, "fetches the third", SECONDS)
+        service.until(lambda: _counted(service) == 1, "counts the third alone", SECONDS)
+        # An empty list means all that the lake knows: also those that the service had left out.
+        _reload(service, [])
+        service.until(lambda: _counted(service) == 3, "counts all three", SECONDS)
+        assert service.metrics().total("kombo_reloaded_total") == 3
+        assert service.stop() == 0
+
+
+def _reload(service: Service, integrations: list[str]) -> None:
+    service.source["integrations"] = integrations
+    service.write()
+    service.send(signal.SIGHUP)
+
+
+def _counted(service: Service) -> float:
+    """Returns how many integrations the service works for."""
+    return service.metrics().total("kombo_integrations")
+
+
+def _fetched(service: Service) -> set[str]:
+    """Returns the integrations whose rows are in the lake."""
+    # Not `service.verb`: it writes the configuration, which the service may be reading.
+    command = [BINARY, "status", "--json", "--lake-url", service.lake]
+    registered = json.loads(run(command).stdout or "{}").get("integrations", [])
+    return {one["integration"] for one in registered if any(table["rows"] for table in one["tables"])}
 
 
 @contextmanager

@@ -13,17 +13,18 @@
 mod customer_chore;
 mod disk_chore;
 mod fold_chore;
+mod full_interval;
 mod hold_text;
 mod purge_answers;
 mod told_fold;
 mod upkeep_chore;
 
+pub use full_interval::FullInterval;
 pub use purge_answers::{PurgeAnswers, WhyKept};
 pub use told_fold::ToldFold;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::customer_chore::CustomerChore;
 use self::disk_chore::DiskChore;
@@ -63,16 +64,15 @@ impl Lake {
         told_fold::fold_told(self, endpoint, only, settings, kombo).await
     }
 
-    /// Returns the chores that the lake's settings leave to a service with this interval between full fetches. Pass all
+    /// Returns the chores that the lake's settings leave to a service with this interval between full fetches, which may change later. Pass all
     /// endpoints: tables of endpoints that are no longer fetched still need folds and upkeep.
     #[must_use]
     pub fn chores(
         &self,
         endpoints: &[Arc<Endpoint>],
-        full_interval: Duration,
+        full_interval: &FullInterval,
     ) -> Vec<Box<dyn Chore>> {
         let LakeSettings { fold, upkeep, .. } = self.settings();
-        let upkeep = upkeep.with_snapshots_every(full_interval);
         let mut chores: Vec<Box<dyn Chore>> = Vec::new();
         if fold.enabled {
             let chore = FoldChore::new(self.clone(), endpoints.to_vec(), *fold);
@@ -82,7 +82,8 @@ impl Lake {
             chores.push(Box::new(DiskChore::new(self.clone())));
         }
         if upkeep.enabled {
-            let chore = UpkeepChore::new(self.clone(), endpoints.to_vec(), upkeep);
+            let (lake, upkeep) = (self.clone(), upkeep.clone());
+            let chore = UpkeepChore::new(lake, endpoints.to_vec(), upkeep, full_interval.clone());
             chores.push(Box::new(chore));
         }
         let chore = CustomerChore::new(self.clone(), endpoints.to_vec());

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use tracing::{info, warn};
 
-use super::PurgeAnswers;
+use super::{FullInterval, PurgeAnswers};
 use crate::catalog::Endpoint;
 use crate::chore::{Beside, Chore, Questions};
 use crate::lake::{
@@ -25,6 +25,7 @@ pub(super) struct UpkeepChore {
     lake: Lake,
     endpoints: Vec<Arc<Endpoint>>,
     settings: UpkeepSettings,
+    full_interval: FullInterval,
 }
 
 impl Chore for UpkeepChore {
@@ -38,7 +39,8 @@ impl Chore for UpkeepChore {
 
     fn run<'a>(&'a mut self, beside: Beside<'a>) -> BoxFuture<'a, Duration> {
         async move {
-            let mut failed = match self.lake.upkeep(&self.endpoints, &self.settings).await {
+            let settings = (self.settings).with_snapshots_every(self.full_interval.get());
+            let mut failed = match self.lake.upkeep(&self.endpoints, &settings).await {
                 Ok(report) => {
                     log_upkeep(&report);
                     part_failed(&report)
@@ -62,11 +64,17 @@ impl Chore for UpkeepChore {
 }
 
 impl UpkeepChore {
-    pub(super) fn new(lake: Lake, endpoints: Vec<Arc<Endpoint>>, settings: UpkeepSettings) -> Self {
+    pub(super) fn new(
+        lake: Lake,
+        endpoints: Vec<Arc<Endpoint>>,
+        settings: UpkeepSettings,
+        full_interval: FullInterval,
+    ) -> Self {
         Self {
             lake,
             endpoints,
             settings,
+            full_interval,
         }
     }
 

@@ -21,6 +21,7 @@ mod intervals;
 mod isolation;
 mod lateness;
 mod parking;
+mod reload;
 mod restarts;
 
 const MINUTE: i64 = 60_000;
