@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::document::{DocumentNode, Value, join};
 use super::error::{ConfigError, nearest};
+use super::integrations_file;
 use super::overrides::Overrides;
 use super::places::Places;
 use super::section::{SINKS, SOURCES};
@@ -100,13 +101,15 @@ pub(super) fn from_document(
 /// Applies the overrides and lets each struct check itself. What two sections have to agree on is checked here.
 fn finish(mut config: Config, overrides: &Overrides) -> Result<Config, ConfigError> {
     overrides.apply(&mut config)?;
-    let source = join(SOURCES.key, &config.source.name);
-    for path in overrides.paths(&source, &join(SINKS.key, &config.sink.name)) {
+    let source_path = join(SOURCES.key, &config.source.name);
+    let file_path = join(&source_path, "integrations_file");
+    integrations_file::add(&mut config.source, &file_path, &config.places)?;
+    for path in overrides.paths(&source_path, &join(SINKS.key, &config.sink.name)) {
         config.written.forget(&path);
     }
     let integrations = config.source.integrations.iter().map(ToString::to_string);
     let integrations = integrations.collect();
-    (config.written).set_list(join(&source, "integrations"), integrations);
+    (config.written).set_list(join(&source_path, "integrations"), integrations);
     let Config {
         source,
         sink,
@@ -115,7 +118,6 @@ fn finish(mut config: Config, overrides: &Overrides) -> Result<Config, ConfigErr
         ..
     } = &config;
     telemetry.check().map_err(places.refused("api"))?;
-    let source_path = join(SOURCES.key, &source.name);
     source.check().map_err(places.refused(&source_path))?;
     if let Some(webhook) = &source.webhook
         && let (address, other) = (webhook.address, telemetry.address)

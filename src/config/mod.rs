@@ -17,6 +17,7 @@
 //! | `assemble` | applies the [`Overrides`], lets each struct check itself, and checks what two sections have to agree on |
 //! | `endpoints` | matches the endpoint patterns with a catalog |
 //! | `written_settings` | says after a reload which settings have changed, old and new |
+//! | `integrations_file` | reads the file with one integration id a line |
 //! | `secret`, `tls` | read the files with secrets and certificates |
 //! | `named_files` | checks every file that the configuration names, and who can read a configuration with secrets |
 //!
@@ -27,6 +28,7 @@ mod document;
 mod endpoints;
 mod error;
 mod fault;
+mod integrations_file;
 mod named_files;
 mod overrides;
 mod places;

@@ -1,6 +1,5 @@
 //! Settings from flags and environment variables, which win over the file.
 
-use std::collections::HashSet;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,6 +16,9 @@ use crate::ids::IntegrationId;
 pub struct Overrides {
     /// `--integration`: integration ids.
     pub integrations: Vec<String>,
+    /// `--integrations-file`: file with one integration id a line. This file and `--integration` together replace the
+    /// configuration's list and its file.
+    pub integrations_file: Option<PathBuf>,
     /// `--endpoint`: names or patterns of endpoints.
     pub endpoints: Vec<String>,
     /// `--lake-url`: where the lake is.
@@ -93,14 +95,15 @@ impl Overrides {
 
     fn apply_to_source(&self, config: &mut Config) -> Result<(), ConfigError> {
         let source = &mut config.source;
-        if !self.integrations.is_empty() {
+        if !self.integrations.is_empty() || self.integrations_file.is_some() {
             let ids = self.integrations.iter().map(|text| {
                 IntegrationId::new(text).map_err(|error| unusable("--integration", &error))
             });
             source.integrations = ids.collect::<Result<_, _>>()?;
+            source.integrations_file.clone_from(&self.integrations_file);
+            let path = join(&join(SOURCES.key, &source.name), "integrations_file");
+            config.places.said_by_flag(path, "--integrations-file");
         }
-        let mut known = HashSet::new();
-        source.integrations.retain(|id| known.insert(id.clone()));
         if !self.endpoints.is_empty() {
             source.endpoints.clone_from(&self.endpoints);
             let path = join(&join(SOURCES.key, &source.name), "endpoints");

@@ -1,6 +1,7 @@
 //! Tests of the configuration: YAML and JSON, overrides, errors with their exact messages, secrets, and the printed file.
 
 mod bad;
+mod integrations_file;
 mod secrets;
 mod service;
 mod shape;

@@ -32,6 +32,10 @@ pub struct SourceSettings {
     /// Integration ids, such as `"personio:CBNMt7dSNCzBdnRTx87dev4E"`. Empty: the integrations that the lake's
     /// registry holds, and those that webhooks name.
     pub integrations: Vec<IntegrationId>,
+    /// File with one integration id a line, for more ids than a variable can hold. Blank lines and text after `#` are
+    /// left out. Its ids are added to those of `integrations`. The file is read at a start and on SIGHUP, and must
+    /// hold an id.
+    pub integrations_file: Option<PathBuf>,
     /// Endpoints to fetch, as names or patterns such as `["ats/*", "hris/employees"]`. Empty: all endpoints. A
     /// deprecated endpoint is fetched only when its exact name is listed.
     pub endpoints: Vec<String>,

@@ -104,6 +104,34 @@ def test_sighup_with_another_list_of_integrations_takes_effect_without_a_restart
         assert service.stop() == 0
 
 
+def test_a_file_with_ids_is_read_at_the_start_and_again_at_sighup() -> None:
+    with _service(integrations=[], customers=3) as (living, service):
+        first, second, third = (one.id for one in living.twin.truth.integrations)
+        file = service.folder / "ids.txt"
+        many = [f"personio:{number:024}" for number in range(10_000)]
+        file.write_text("\n".join(["# our customers", first, "", *many]))
+        service.source["integrations_file"] = str(file)
+        validate = service.verb("validate")
+        assert "10,001 integrations" in validate.stdout, validate.text
+        file.write_text(f"# our customers\n{first}\n")
+        service.start_and_wait()
+        service.until(lambda: _counted(service) == 1, "counts the one", SECONDS)
+        # A file that is empty for a moment changes nothing: it would mean every integration that the lake knows.
+        file.write_text("")
+        service.send(signal.SIGHUP)
+        service.until(lambda: "holds no integration id" in service.printed(), "refuses it", SECONDS)
+        file.write_text(f"{first}\n{second}  # new\n")
+        service.send(signal.SIGHUP)
+        service.until(lambda: _counted(service) == 2, "counts both", SECONDS)
+        assert service.stop() == 0
+        file.write_text(f"{first}\nnot an id\n")
+        check = service.verb("check")
+        assert check.code == CONFIGURATION and f"{file}:2:" in check.stderr, check.text
+        file.write_text(f"{third}\n")
+        done = service.verb("backfill", "--integrations-file", str(file), "--no-rate-limit", "--endpoint", "*/*")
+        assert done.code == 0 and _fetched(service) >= {third}, done.text
+
+
 def _reload(service: Service, integrations: list[str]) -> None:
     service.source["integrations"] = integrations
     service.write()

@@ -1,6 +1,7 @@
 //! Settings that flags can give instead of the configuration file.
 
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 use super::lake::{KomboArgs, LakeArgs};
 use super::values::positive;
@@ -16,6 +17,10 @@ pub struct SettingsArgs {
     #[arg(short, long = "integration", value_name = "ID", value_delimiter = ',')]
     #[arg(env = "KOMBO_INTEGRATIONS", hide_env_values = true)]
     pub integrations: Vec<String>,
+    /// File with one integration id a line
+    #[arg(long, value_name = "FILE")]
+    #[arg(env = "KOMBO_INTEGRATIONS_FILE", hide_env_values = true)]
+    pub integrations_file: Option<PathBuf>,
     /// Endpoints: a name such as hris/employees, or a pattern such as 'ats/*'; repeat it or use commas
     #[arg(
         short,
@@ -48,6 +53,7 @@ impl SettingsArgs {
     pub fn overrides(&self) -> Overrides {
         Overrides {
             integrations: self.integrations.clone(),
+            integrations_file: self.integrations_file.clone(),
             endpoints: self.endpoints.clone(),
             region: self.kombo.region,
             api_url: self.kombo.api_url.clone(),

@@ -352,6 +352,7 @@ fn the_api_key_is_no_flag_and_every_setting_has_its_variable() {
         "KOMBO_DATA_DIR",
         "KOMBO_ENDPOINTS",
         "KOMBO_INTEGRATIONS",
+        "KOMBO_INTEGRATIONS_FILE",
         "KOMBO_LAKE_URL",
         "KOMBO_RATE_LIMIT",
         "KOMBO_REGION",

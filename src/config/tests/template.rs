@@ -82,8 +82,13 @@ fn every_option_of_the_structs_is_in_the_printed_file_and_says_why() {
 
 #[test]
 fn options_that_are_off_work_when_switched_on() {
-    let text = everything_on();
+    // This file is read with the configuration, so it has to be there.
+    let ids = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(ids.path(), "personio:CBNMt7dSNCzBdnRTx87dev4E\n").expect("written");
+    let shown = ids.path().display().to_string();
+    let text = everything_on().replace("./kombo-integrations", &shown);
     let config = load("kombo.yaml", &text).expect(&text);
+    assert_eq!(config.source.integrations.len(), 1);
     assert_eq!(
         config.source.api_url().to_string(),
         "http://127.0.0.1:8484/v1"

@@ -68,6 +68,7 @@ const FLAGS: &[(&str, &str)] = &[
     ("sources.kombo.region", "region"),
     ("sources.kombo.endpoint", "api-url"),
     ("sources.kombo.integrations", "integration"),
+    ("sources.kombo.integrations_file", "integrations-file"),
     ("sources.kombo.endpoints", "endpoint"),
     ("sources.kombo.request.rate_limit_enabled", "no-rate-limit"),
     ("sources.kombo.request.rate_limit_num", "rate-limit"),
