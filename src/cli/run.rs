@@ -53,10 +53,7 @@ pub(super) async fn run(
     let secrets = secrets(&session)?;
     let lake = session.lake().await?;
     warn_of_risks(&session);
-    if let Some(none) = NoIntegration::of(&session.config.source, Some(&lake)).await {
-        none.refusal().map_or(Ok(()), Err)?;
-        warn!(advice = none.advice(), "{}", none.text());
-    }
+    without_integrations(&session, &lake).await?;
     let (source, sink) = (&session.config.source, &session.config.sink);
     let metrics = Metrics::new(&source.name, &sink.name, &BUILD_INFO);
     let full_interval = FullInterval::new(source.schedule.full_interval);
@@ -99,6 +96,15 @@ pub(super) async fn run(
     let ended = service.until_ended(running, signals).await;
     limit.tell_suppressed();
     ended
+}
+
+/// Says what the service waits for when no integration is known. Fails when it would wait for ever.
+async fn without_integrations(session: &Session, lake: &Lake) -> Result<(), CliError> {
+    if let Some(none) = NoIntegration::of(&session.config.source, Some(lake)).await {
+        none.refusal().map_or(Ok(()), Err)?;
+        warn!(advice = none.advice(), "{}", none.text());
+    }
+    Ok(())
 }
 
 /// Logs every minute how many log lines were suppressed. Runs until it is dropped.
