@@ -64,10 +64,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let context = SourceContext {
         // Folding into `current` and the daily upkeep run beside the fetches.
-        chores: lake.chores(
-            &endpoints,
-            &FullInterval::new(settings.schedule.full_interval),
-        ),
+        chores: {
+            let (lake, endpoints) = (lake.clone(), endpoints.clone());
+            let full_interval = FullInterval::new(settings.schedule.full_interval);
+            Box::new(move || lake.chores(&endpoints, &full_interval))
+        },
+        // A second service on this lake stands by.
+        lease: Some(lake.lease()),
         // Any type that implements `Sink` and `Registry` can stand here.
         sink: lake,
         catalog,

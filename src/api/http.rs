@@ -19,12 +19,12 @@ use super::answers::{KeyAnswer, read_answer};
 use super::page_budget::{BYTES_IN_FLIGHT, PageBudget};
 use super::retry::Retries;
 use super::server_time::ServerTime;
-use super::throttle::{RateHeaders, Throttle, Told};
+use super::throttle::{Permit, RateHeaders, Throttle, Told};
 use super::traffic::{Outage, RequestCounts};
 use super::waits::WaitLog;
 use super::{
     ApiError, ApiKey, ApiSettings, BaseUrl, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest,
-    SetupError, ThrottleView, Traffic, Wait, WaitReason,
+    SendingRight, SetupError, ThrottleView, Traffic, Wait, WaitReason,
 };
 use crate::fetch::Lane;
 use crate::ids::{EnvironmentId, IntegrationId};
@@ -53,6 +53,7 @@ struct HttpShared {
     time: ServerTime,
     clock: Arc<dyn Clock>,
     waits: Arc<WaitLog>,
+    right: SendingRight,
 }
 
 /// One question to Kombo, with all attempts that it takes.
@@ -110,7 +111,17 @@ impl HttpApi {
             time: ServerTime::new(Arc::clone(&clock)),
             clock,
             waits,
+            right: SendingRight::unlimited(),
         })))
+    }
+
+    /// Sends only while `right` holds. To be called before the client is cloned.
+    #[must_use]
+    pub fn sending_by(mut self, right: SendingRight) -> Self {
+        if let Some(shared) = Arc::get_mut(&mut self.0) {
+            shared.right = right;
+        }
+        self
     }
 
     /// Returns the state of the request budget.
@@ -190,6 +201,18 @@ impl HttpApi {
         sleep(left).await;
     }
 
+    /// Waits until a request may leave. The right is checked last: whoever waited for the rate may have lost it meanwhile.
+    async fn permit(&self, call: &Call<'_>) -> Permit {
+        let Self(shared) = self;
+        loop {
+            shared.right.wait().await;
+            let permit = shared.throttle.admit(call.lane, call.integration).await;
+            if shared.right.holds() {
+                return permit;
+            }
+        }
+    }
+
     async fn attempt(&self, call: &Call<'_>) -> Result<Page, Failed> {
         let shared = &self.0;
         let mut request = shared.client.get(call.url.clone());
@@ -197,7 +220,7 @@ impl HttpApi {
             let value = HeaderValue::from_str(id.as_str()).expect("ids are visible ASCII");
             request = request.header(INTEGRATION_HEADER, value);
         }
-        let mut permit = shared.throttle.admit(call.lane, call.integration).await;
+        let mut permit = self.permit(call).await;
         let sent = Instant::now();
         permit.leaves();
         shared.counters.sent();

@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::lake::{FolderRisk, FullInterval, Lake};
 use crate::listener::{Report, Telemetry};
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
-use crate::service::{Control, Secrets, SourceContext, SourceError, Vitals};
+use crate::service::{Control, LeaseView, MakeChores, Secrets, SourceContext, SourceError, Vitals};
 use crate::words::{seconds, with_causes};
 
 use signals::{OperatorRequest, Signals};
@@ -59,7 +59,8 @@ pub(super) async fn run(
     let full_interval = FullInterval::new(source.schedule.full_interval);
     let (stop, stopped) = oneshot::channel::<()>();
     let context = SourceContext {
-        chores: lake.chores(session.catalog.endpoints(), &full_interval),
+        chores: chores_of(&session, &lake, &full_interval),
+        lease: Some(lake.lease()),
         sink: lake,
         catalog: session.catalog.clone(),
         clock: Arc::clone(&session.clock),
@@ -69,9 +70,10 @@ pub(super) async fn run(
         drain_limit,
     };
     let built = session.source().build(secrets.clone(), context).await?;
-    let mut beside = JoinSet::new();
+    let (mut beside, mut running) = (JoinSet::new(), JoinSet::new());
     let reported = Reported {
         vitals: built.vitals.clone(),
+        lease: built.lease,
         metrics: metrics.clone(),
     };
     let start = StartLine {
@@ -82,7 +84,6 @@ pub(super) async fn run(
     };
     start.log();
     beside.spawn(log_suppressed(limit.clone()));
-    let mut running = JoinSet::new();
     running.spawn(built.source);
     let service = RunningService {
         open,
@@ -105,6 +106,13 @@ async fn without_integrations(session: &Session, lake: &Lake) -> Result<(), CliE
         warn!(advice = none.advice(), "{}", none.text());
     }
     Ok(())
+}
+
+/// Makes the chores of the lake, each time that the service begins to work.
+fn chores_of(session: &Session, lake: &Lake, full_interval: &FullInterval) -> MakeChores {
+    let (lake, endpoints) = (lake.clone(), session.catalog.endpoints().to_vec());
+    let full_interval = full_interval.clone();
+    Box::new(move || lake.chores(&endpoints, &full_interval))
 }
 
 /// Logs every minute how many log lines were suppressed. Runs until it is dropped.
@@ -310,6 +318,7 @@ async fn serve_telemetry(
 /// What the telemetry address answers.
 struct Reported {
     vitals: Vitals,
+    lease: LeaseView,
     metrics: Metrics,
 }
 
@@ -319,7 +328,7 @@ impl Report for Reported {
     }
 
     fn is_ready(&self) -> bool {
-        self.vitals.is_ready()
+        self.vitals.is_ready() && self.lease.is_held()
     }
 
     fn health(&self) -> (bool, String) {

@@ -191,7 +191,7 @@ impl TableStore {
     }
 
     /// Removes a folder of a local lake if it is empty. Object stores have no folders.
-    fn remove_empty(&self, folder: &str) {
+    pub(crate) fn remove_empty(&self, folder: &str) {
         if let Some(folder) = self.local_folder(folder) {
             // Another process may be using the folder. It creates the folder again where it needs it.
             drop(std::fs::remove_dir(folder));

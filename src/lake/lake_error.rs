@@ -60,6 +60,13 @@ pub enum LakeError {
         /// The key of the object.
         key: String,
     },
+    /// An object of the lease could not be put, read or listed. No row is affected.
+    #[error("the lease in kombo_lease cannot be read or written")]
+    Lease {
+        /// Why.
+        #[source]
+        source: StoreFault,
+    },
     /// The columns of a batch differ from the schema of its endpoint.
     #[error("the columns of a batch differ from the columns of {table}")]
     Columns {
@@ -197,9 +204,11 @@ impl LakeError {
             Self::DamagedCandidates { .. } => {
                 "delete this file; a new customer whom it named is found by Kombo's next webhook, or with `kombo-source backfill --integration ID`"
             }
-            Self::Delta(_) | Self::Repair { .. } | Self::Notes { .. } | Self::Candidates { .. } => {
-                self.fault_advice()
-            }
+            Self::Delta(_)
+            | Self::Repair { .. }
+            | Self::Notes { .. }
+            | Self::Candidates { .. }
+            | Self::Lease { .. } => self.fault_advice(),
         }
     }
 
@@ -269,7 +278,8 @@ impl LakeError {
             Self::Delta(error) => error.fault(),
             Self::Repair { source, .. }
             | Self::Candidates { source, .. }
-            | Self::Notes { source } => Some(source),
+            | Self::Notes { source }
+            | Self::Lease { source } => Some(source),
             Self::Open { source } => match &**source {
                 StoreError::Folder { source } => Some(source),
                 StoreError::Probe { source, .. } => source.as_ref(),

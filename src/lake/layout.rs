@@ -117,6 +117,10 @@ pub enum DocumentKey<'a> {
     Status(&'a InstanceId),
     /// `kombo_candidates/<uuid>.json`: integrations that webhooks have named and that Kombo has not confirmed.
     Candidates(Uuid),
+    /// `kombo_lease/<epoch, 20 digits>/<number, 20 digits>.json`: the claim (0) and the renewals of the lease of a service.
+    Lease(u64, u64),
+    /// `kombo_lease/<epoch, 20 digits>/released.json`: the holder of the lease has given it back.
+    LeaseReleased(u64),
     /// `<category>_<endpoint>/kombo_repair.json`: which instants a repair under way moves, and to where.
     Repair(&'a EndpointName),
 }
@@ -126,6 +130,9 @@ pub const CANDIDATES_FOLDER: &str = "kombo_candidates";
 
 /// The folder of [`DocumentKey::Status`].
 pub const STATUS_FOLDER: &str = "kombo_status";
+
+/// The folder of [`DocumentKey::Lease`].
+pub const LEASE_FOLDER: &str = "kombo_lease";
 
 /// The folder for copies of what a repair replaces or deletes. Upkeep deletes the copies after its grace.
 pub const REPAIR_FOLDER: &str = "kombo_repair";
@@ -141,6 +148,12 @@ impl DocumentKey<'_> {
         format!("{REPAIR_FOLDER}/{}", now.to_string().replace(':', "-"))
     }
 
+    /// Returns the folder of an epoch of the lease.
+    #[must_use]
+    pub fn lease_epoch(epoch: u64) -> String {
+        format!("{LEASE_FOLDER}/{epoch:020}")
+    }
+
     /// Returns the key for the store.
     #[must_use]
     pub fn path(&self) -> Path {
@@ -154,6 +167,10 @@ impl fmt::Display for DocumentKey<'_> {
             Self::Layout => f.write_str("kombo_layout.json"),
             Self::Status(instance) => write!(f, "{STATUS_FOLDER}/{instance}.json"),
             Self::Candidates(id) => write!(f, "{CANDIDATES_FOLDER}/{id}.json"),
+            Self::Lease(epoch, number) => {
+                write!(f, "{}/{number:020}.json", Self::lease_epoch(*epoch))
+            }
+            Self::LeaseReleased(epoch) => write!(f, "{}/released.json", Self::lease_epoch(*epoch)),
             Self::Repair(endpoint) => write!(f, "{}/kombo_repair.json", endpoint.table_name()),
         }
     }

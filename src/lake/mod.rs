@@ -61,7 +61,8 @@ pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
 pub use intake::{Sealed, Sighting, Staging};
 pub use lake_error::LakeError;
 pub use ledgers::{
-    ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold, ModelCoverage,
+    ComparedTable, Completeness, DriftFilter, DriftGroup, DriftRow, FoundDrift, Hold, LeaseHolder,
+    LeaseObjects, ModelCoverage, StoredLease,
 };
 pub use reports::{
     Ahead, Finding, LintReport, LintSettings, Overview, Query, QueryCost, TableDamage, TableLint,
@@ -149,6 +150,12 @@ impl Lake {
     pub async fn must_be_safe_to_write(&self) -> Result<(), LakeError> {
         let refuses = refuses_overwriting(&self.tables().store).await;
         refuses.map_err(LakeError::layout)
+    }
+
+    /// Returns the lease that a service takes on this lake. Sends no request.
+    #[must_use]
+    pub fn lease(&self) -> LeaseObjects {
+        LeaseObjects::of(&self.tables().store)
     }
 
     fn with(

@@ -8,6 +8,7 @@
 //! Other rules stand around these. [`Standing`] and [`ModelOff`] say what is parked and when to ask again. [`Deletion`]
 //! says when an integration that Kombo does not find counts as deleted. [`Rhythm`] says whether an integration's
 //! webhooks still arrive. [`Share`] bounds the questions that strangers can cause. An [`Agenda`] holds all instants at which something is due.
+//! [`Tenure`] and [`LeaseWatch`] say which of several services on one lake may send.
 //!
 //! Nothing here may read a clock, wait or send. Instants are parameters, and results are return values. So a crash has
 //! nothing to save, and tests can compare every rule with a simpler one. Kombo's answers and the lake own the truth;
@@ -18,6 +19,7 @@ mod announced;
 mod causes;
 mod deletion;
 mod dirty;
+mod lease;
 mod mode;
 mod model_off;
 mod queue;
@@ -31,6 +33,7 @@ pub use announced::Announced;
 pub use causes::{Action, Cause, Plan, PlanStep, Planner};
 pub use deletion::{Begun, ConfirmedGone, Deletion, Doubt, NotFound, Others};
 pub use dirty::{Captured, DirtyBits};
+pub use lease::{LeasePut, LeaseSign, LeaseTerms, LeaseWatch, Renewal, Tenure, WatchStep};
 pub use mode::PlanMode;
 pub use model_off::ModelOff;
 pub use queue::{Kind, Queue, Work};

@@ -4,21 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::candidate_writes::CandidateWrites;
 use super::chores::Chores;
 use super::config::{KomboSourceConfig, Secrets, SourceContext};
-use super::control::{Command, Control};
+use super::control::{Command, Control, InUse};
 use super::dispatch::Dispatch;
-use super::door::{Door, door};
-use super::gauges::gauge_traffic;
+use super::door::{Door, Entrance, door};
 use super::held::Held;
 use super::hints::Hints;
+use super::host_lock::HostLock;
 use super::instance::instance;
 use super::issue_writes::IssueWrites;
+use super::lease::{LeaseKeeper, LeaseView};
 use super::looks::FirstKey;
 use super::minute_summary::MinuteSummary;
 use super::questions::ApiQuestions;
@@ -26,6 +27,7 @@ use super::registrar::Registrar;
 use super::run::Service;
 use super::runner::Runner;
 use super::slots::Slots;
+use super::standby::{LeasedService, LeasedWork};
 use super::vitals::Vitals;
 use super::witness::Witness;
 use super::{Source, SourceError};
@@ -34,6 +36,7 @@ use crate::ingest::Ingest;
 use crate::listener::{Bound, Listener, ListenerSettings, SharedVerifier};
 use crate::metrics::Metrics;
 use crate::sink::{Registry, Sink};
+use crate::time::Uptime;
 
 /// The most reloads that may wait for the loop.
 const COMMANDS: usize = 4;
@@ -53,6 +56,8 @@ pub struct Built<S> {
     pub webhook_address: Option<SocketAddr>,
     /// Number of integrations that are known at the start.
     pub integrations: usize,
+    /// Whether the service works or stands by.
+    pub lease: LeaseView,
 }
 
 /// The service with the sending ends of its channels.
@@ -79,52 +84,67 @@ impl KomboSourceConfig {
     {
         let settings = &self.settings;
         let clock = Arc::clone(&cx.clock);
-        let api = HttpApi::new(
-            settings.api_url(),
-            &secrets.api_key,
-            &settings.request,
-            clock,
-        );
-        let api = Arc::new(api.map_err(SourceError::Setup)?);
+        let key = &secrets.api_key;
+        // Made again when the work begins. What cannot be made is reported here.
+        HttpApi::new(settings.api_url(), key, &settings.request, clock)
+            .map_err(SourceError::Setup)?;
         let bound = bind(settings.webhook.as_ref()).await?;
-        let assembled = self.assemble(api, &mut cx, gauge_traffic).await?;
+        let keeper = self.keeper(&mut cx);
+        let lease = (keeper.as_ref()).map_or_else(LeaseView::without, LeaseKeeper::view);
         let verifier = secrets.verifier.clone().map(SharedVerifier::new);
-        let control = Control {
+        let in_use = InUse {
             config: self.clone(),
             secrets,
-            catalog: cx.catalog,
-            sink: cx.sink,
-            clock: cx.clock,
-            commands: assembled.commands,
+            commands: None,
+        };
+        let vitals = Vitals::begin(instance(&cx.data_dir), cx.clock.now());
+        let counts = vitals.troubles().webhooks();
+        let mut leased = LeasedService {
+            in_use: Arc::new(Mutex::new(in_use)),
+            entrance: Arc::new(Entrance::closed(lease.right(), counts)),
+            vitals: vitals.clone(),
+            cx,
+        };
+        let work = leased.begin(keeper).await?;
+        let control = Control {
+            in_use: Arc::clone(&leased.in_use),
+            catalog: leased.cx.catalog.clone(),
+            sink: leased.cx.sink.clone(),
+            clock: Arc::clone(&leased.cx.clock),
+            metrics: leased.cx.metrics.clone(),
+            right: lease.right(),
             verifier: verifier.clone(),
             tls: bound.as_ref().and_then(Bound::tls),
         };
         let webhook_address = bound.as_ref().map(Bound::local_addr);
-        let integrations = assembled.service.dispatch.accounts.len();
-        let listening = bound.zip(verifier);
-        let (service, door, metrics) = (assembled.service, assembled.door, cx.metrics);
-        let vitals = service.vitals.clone();
-        let source = async move {
-            // Dropping `stop` lets the listener end after its open requests. Dropping the set ends it at once.
-            let (stop, stopped) = oneshot::channel::<()>();
-            let mut listener = JoinSet::new();
-            if let Some((bound, verifier)) = listening {
-                let stopped = async { drop(stopped.await) };
-                listener.spawn(bound.serve(verifier, Arc::new(door), metrics, stopped));
+        let integrations = match &work {
+            LeasedWork::Always(service) | LeasedWork::Held(_, service) => {
+                service.dispatch.accounts.len()
             }
-            let ended = service.run(cx.shutdown).await;
-            // Until here the listener has answered webhooks with 503, because the loop had closed its inbox.
-            drop(stop);
-            drop(timeout(LAST_ANSWERS, listener.join_all()).await);
-            ended
+            LeasedWork::Waits(_) => self.settings.integrations.len(),
         };
+        let source = serve(work, leased, bound.zip(verifier));
         Ok(Built {
             vitals,
             source: Box::pin(source),
             control,
             webhook_address,
             integrations,
+            lease,
         })
+    }
+
+    /// Returns what takes the lease, if the service takes one.
+    fn keeper<S>(&self, cx: &mut SourceContext<S>) -> Option<LeaseKeeper> {
+        let settings = &self.settings.lease;
+        let objects = cx.lease.take().filter(|_| settings.enabled)?;
+        let lock = HostLock::new(&cx.data_dir);
+        Some(LeaseKeeper::new(
+            objects,
+            settings.terms(),
+            lock,
+            Uptime::of_machine(),
+        ))
     }
 
     /// Puts the loop together over any implementation of the API. Tests pass a twin.
@@ -132,6 +152,7 @@ impl KomboSourceConfig {
         &self,
         api: Arc<A>,
         cx: &mut SourceContext<S>,
+        vitals: &Vitals,
         traffic: fn(&A, &Metrics),
     ) -> Result<Assembled<A, S>, SourceError>
     where
@@ -150,13 +171,12 @@ impl KomboSourceConfig {
         let request = &self.settings.request;
         let (asked, sink) = (Arc::clone(&api), cx.sink.clone());
         let ingest = Ingest::new(asked, sink, request.limits(), self.settings.ingest);
-        let vitals = Vitals::begin(instance(&cx.data_dir), now);
         let (door, inbox) = door(vitals.troubles().webhooks());
         let (commands, orders) = mpsc::channel(COMMANDS);
         // At once: `status` says that no service runs where there are no notes.
         dispatch.time_notes(Duration::ZERO, now);
         let service = Service {
-            chores: Chores::begin(std::mem::take(&mut cx.chores), &mut dispatch, now),
+            chores: Chores::begin((cx.chores)(), &mut dispatch, now),
             dispatch,
             runner: Runner::new(ingest, Slots::new(request.concurrency.get() as usize)),
             questions: ApiQuestions::new(api),
@@ -178,7 +198,7 @@ impl KomboSourceConfig {
             noted_wait: None,
             first_key: FirstKey::Asked,
             witness: Witness::default(),
-            vitals,
+            vitals: vitals.clone(),
             summary: MinuteSummary::begin(),
         };
         Ok(Assembled {
@@ -187,6 +207,30 @@ impl KomboSourceConfig {
             commands,
         })
     }
+}
+
+/// Runs the listener and the work, until the shutdown signal.
+async fn serve<S>(
+    work: LeasedWork<S>,
+    leased: LeasedService<S>,
+    listening: Option<(Bound, SharedVerifier)>,
+) -> Result<(), SourceError>
+where
+    S: Sink + Registry + Clone + 'static,
+{
+    // Dropping `stop` lets the listener end after its open requests. Dropping the set ends it at once.
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut listener = JoinSet::new();
+    if let Some((bound, verifier)) = listening {
+        let stopped = async { drop(stopped.await) };
+        let (entrance, metrics) = (Arc::clone(&leased.entrance), leased.cx.metrics.clone());
+        listener.spawn(bound.serve(verifier, entrance, metrics, stopped));
+    }
+    let ended = leased.run(work).await;
+    // Until here the listener has answered webhooks with 503, because the loop had closed its inbox.
+    drop(stop);
+    drop(timeout(LAST_ANSWERS, listener.join_all()).await);
+    ended
 }
 
 async fn bind(webhook: Option<&ListenerSettings>) -> Result<Option<Bound>, SourceError> {

@@ -15,6 +15,7 @@ use super::settings::SourceSettings;
 use crate::api::ApiKey;
 use crate::catalog::{Catalog, Endpoint};
 use crate::chore::Chore;
+use crate::lake::LeaseObjects;
 use crate::metrics::Metrics;
 use crate::plan::Planner;
 use crate::time::Clock;
@@ -43,13 +44,18 @@ pub enum Resource {
     Port(SocketAddr),
 }
 
+/// Makes the background work of a sink.
+pub type MakeChores = Box<dyn FnMut() -> Vec<Box<dyn Chore>> + Send>;
+
 /// What a pipeline hands to the sources that it builds.
 pub struct SourceContext<S> {
     /// The sink that fetches are written to.
     pub sink: S,
-    /// Background work that the sink needs besides fetches, as the sink handed it over. Empty for a sink that needs
-    /// none.
-    pub chores: Vec<Box<dyn Chore>>,
+    /// Makes the background work that the sink needs besides fetches. Called each time that the service begins to work: once,
+    /// or once for each time that it gets the lease.
+    pub chores: MakeChores,
+    /// The lease of the sink, for a service that shares its sink with a standby. Used unless `lease.enabled` is off.
+    pub lease: Option<LeaseObjects>,
     /// All endpoints that exist, also those that are not fetched: a notification may name models of any endpoint.
     pub catalog: Catalog,
     /// The local wall clock. It is used until Kombo's clock is known.

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tracing::info;
 
 use super::config::{KomboSourceConfig, Secrets};
 use super::dispatch::Rules;
 use super::held::Held;
-use crate::api::{HttpApi, SetupError};
+use crate::api::{HttpApi, SendingRight, SetupError};
 use crate::catalog::Catalog;
 use crate::decode::DecodeLimits;
 use crate::ingest::IngestSettings;
 use crate::listener::{ListenError, SharedVerifier, TlsReloader};
+use crate::metrics::Metrics;
 use crate::sink::{Registration, Registry};
 use crate::time::Clock;
 
@@ -36,14 +38,22 @@ pub(super) struct Parts<A> {
     pub(super) concurrency: usize,
 }
 
-/// Changes a running source.
-pub struct Control<S> {
+/// The configuration that the source uses, and the way to its loop.
+pub(super) struct InUse {
     pub(super) config: KomboSourceConfig,
     pub(super) secrets: Secrets,
+    /// `None` while no loop runs: the next one takes the configuration from here.
+    pub(super) commands: Option<mpsc::Sender<Command<HttpApi>>>,
+}
+
+/// Changes a running source.
+pub struct Control<S> {
+    pub(super) in_use: Arc<Mutex<InUse>>,
     pub(super) catalog: Catalog,
     pub(super) sink: S,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) commands: mpsc::Sender<Command<HttpApi>>,
+    pub(super) metrics: Metrics,
+    pub(super) right: SendingRight,
     pub(super) verifier: Option<SharedVerifier>,
     pub(super) tls: Option<TlsReloader>,
 }
@@ -97,33 +107,51 @@ impl<S: Registry> Control<S> {
         config: KomboSourceConfig,
         secrets: Secrets,
     ) -> Result<(), ReloadError> {
-        self.check(&config, &secrets)?;
-        let parts = self.parts(&config, &secrets)?;
-        let registered = self.sink.registered().await.ok();
-        let held = Held::read(&self.sink, config.endpoints.clone()).await;
+        let in_use = Arc::clone(&self.in_use);
+        let mut in_use = in_use.lock().await;
+        self.check(&in_use, &config, &secrets)?;
+        let parts = self.parts(&in_use, &config, &secrets)?;
+        let registered = match in_use.commands {
+            Some(_) => self.sink.registered().await.ok(),
+            None => None,
+        };
+        let held = match in_use.commands {
+            Some(_) => Some(Held::read(&self.sink, config.endpoints.clone()).await),
+            None => None,
+        };
         if let Some(tls) = &self.tls {
             tls.reload().map_err(ReloadError::Tls)?;
         }
         if let Some((shared, verifier)) = self.verifier.as_ref().zip(secrets.verifier.clone()) {
             shared.swap(verifier);
         }
-        let (adopted, is_adopted) = oneshot::channel();
-        let command = Command {
-            rules: config.rules(&self.catalog),
-            held,
-            registered,
-            parts,
-            adopted,
-        };
-        let sent = self.commands.send(command).await;
-        sent.map_err(|_| ReloadError::Ended)?;
-        is_adopted.await.map_err(|_| ReloadError::Ended)?;
-        (self.config, self.secrets) = (config, secrets);
+        if let Some((commands, held)) = in_use.commands.as_ref().zip(held) {
+            let (adopted, is_adopted) = oneshot::channel();
+            let command = Command {
+                rules: config.rules(&self.catalog),
+                held,
+                registered,
+                parts,
+                adopted,
+            };
+            let sent = commands.send(command).await;
+            sent.map_err(|_| ReloadError::Ended)?;
+            is_adopted.await.map_err(|_| ReloadError::Ended)?;
+        } else {
+            self.metrics.reloaded();
+            info!("configuration reloaded; this standby uses it when it takes over");
+        }
+        (in_use.config, in_use.secrets) = (config, secrets);
         Ok(())
     }
 
-    fn check(&self, config: &KomboSourceConfig, secrets: &Secrets) -> Result<(), ReloadError> {
-        let (old, new) = (&self.config.settings, &config.settings);
+    fn check(
+        &self,
+        in_use: &InUse,
+        config: &KomboSourceConfig,
+        secrets: &Secrets,
+    ) -> Result<(), ReloadError> {
+        let (old, new) = (&in_use.config.settings, &config.settings);
         let listens_as_before = match (&old.webhook, &new.webhook) {
             (Some(old), Some(new)) => old.listens_as(new),
             (old, new) => old.is_none() && new.is_none(),
@@ -136,25 +164,29 @@ impl<S: Registry> Control<S> {
         if !listens_as_before || self.verifier.is_some() != secrets.verifier.is_some() {
             return Err(ReloadError::NeedsRestart { option: "webhook" });
         }
+        if old.lease != new.lease {
+            return Err(ReloadError::NeedsRestart { option: "lease" });
+        }
         Ok(())
     }
 
     fn parts(
         &self,
+        in_use: &InUse,
         config: &KomboSourceConfig,
         secrets: &Secrets,
     ) -> Result<Option<Parts<HttpApi>>, ReloadError> {
-        let (old, new) = (&self.config.settings, &config.settings);
+        let (old, new) = (&in_use.config.settings, &config.settings);
         let same = (old.api_url(), &old.request, old.ingest)
             == (new.api_url(), &new.request, new.ingest)
-            && self.secrets.api_key == secrets.api_key;
+            && in_use.secrets.api_key == secrets.api_key;
         if same {
             return Ok(None);
         }
         let clock = Arc::clone(&self.clock);
         let api = HttpApi::new(new.api_url(), &secrets.api_key, &new.request, clock);
         Ok(Some(Parts {
-            api: Arc::new(api.map_err(ReloadError::Setup)?),
+            api: Arc::new((api.map_err(ReloadError::Setup)?).sending_by(self.right.clone())),
             limits: new.request.limits(),
             ingest: new.ingest,
             concurrency: new.request.concurrency.get() as usize,

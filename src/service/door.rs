@@ -1,11 +1,12 @@
 //! The way from the listener to the loop: one bounded channel, and an answer for each webhook.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tracing::debug;
 
+use crate::api::SendingRight;
 use crate::listener::{Intake, Overloaded};
 use crate::trouble::RefusedWebhooks;
 use crate::webhook::Webhook;
@@ -41,6 +42,64 @@ impl Received {
 pub struct Door {
     inbox: mpsc::Sender<Received>,
     counts: Arc<RefusedWebhooks>,
+}
+
+/// What the listener hands its webhooks to, whether a loop runs or not.
+#[derive(Debug)]
+pub(super) struct Entrance {
+    door: RwLock<Option<Door>>,
+    right: SendingRight,
+    counts: Arc<RefusedWebhooks>,
+}
+
+impl Entrance {
+    /// Makes an entrance without a loop. Webhooks are acknowledged only while `right` holds.
+    pub(super) fn closed(right: SendingRight, counts: Arc<RefusedWebhooks>) -> Self {
+        let door = RwLock::new(None);
+        Self {
+            door,
+            right,
+            counts,
+        }
+    }
+
+    /// Lets webhooks in to a loop.
+    pub(super) fn open(&self, door: Door) {
+        *self.door.write().unwrap_or_else(PoisonError::into_inner) = Some(door);
+    }
+
+    /// Refuses webhooks from now on.
+    pub(super) fn close(&self) {
+        *self.door.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    pub(super) fn right(&self) -> SendingRight {
+        self.right.clone()
+    }
+}
+
+impl Intake for Entrance {
+    /// Passes a webhook on. The right is checked after the loop has marked the tables: a holder that comes later fetches all
+    /// tables, and so what this webhook told. Without the right, a holder that came before may have fetched them already.
+    async fn take(&self, webhook: Webhook) -> Result<(), Overloaded> {
+        let door = {
+            let open = self.door.read().unwrap_or_else(PoisonError::into_inner);
+            open.clone()
+        };
+        let Some(door) = door else {
+            return Err(overloaded());
+        };
+        door.take(webhook).await?;
+        if self.right.holds() {
+            Ok(())
+        } else {
+            Err(overloaded())
+        }
+    }
+
+    fn refused(&self) {
+        self.counts.refused();
+    }
 }
 
 /// Returns both ends of the channel.

@@ -26,6 +26,7 @@
 //! | `gauges` | sets the metrics that describe the current state |
 //! | `minute_lines`, `minute_summary` | log each minute what was done, from the metrics |
 //! | `writes` | starts the writes of the registry, the candidates, the hints and the notes |
+//! | `lease`, `standby`, `host_lock`, `lease_settings` | take the lease of the lake, so that of several services one works |
 //! | `control`, `adopt`, `shutdown` | [`Control`] changes the rules while the service runs, and `adopt` applies them; `shutdown` ends the service |
 //!
 //! What may never happen: a webhook is answered 200 and its change is forgotten; a base moves without its rows; the
@@ -50,8 +51,11 @@ mod fetching;
 mod gauges;
 mod held;
 mod hints;
+mod host_lock;
 mod instance;
 mod issue_writes;
+mod lease;
+mod lease_settings;
 mod looks;
 mod minute_lines;
 mod minute_summary;
@@ -63,6 +67,7 @@ mod runner;
 mod settings;
 mod shutdown;
 mod slots;
+mod standby;
 mod store_turns;
 mod troubles;
 mod vitals;
@@ -73,10 +78,12 @@ mod writes;
 mod tests;
 
 pub use build::Built;
-pub use config::{KomboSourceConfig, Resource, Secrets, SourceContext, SourceOutput};
+pub use config::{KomboSourceConfig, MakeChores, Resource, Secrets, SourceContext, SourceOutput};
 pub use control::{Control, ReloadError};
 pub use door::Door;
 pub(crate) use fetching::{FailedFetch, Fetching};
+pub use lease::LeaseView;
+pub use lease_settings::LeaseSettings;
 pub use questions::ApiQuestions;
 pub(crate) use runner::Runner;
 pub use settings::SourceSettings;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Deserializer};
 
+use super::lease_settings::LeaseSettings;
 use crate::api::{ApiSettings, BaseUrl, Region};
 use crate::ids::IntegrationId;
 use crate::ingest::IngestSettings;
@@ -43,6 +44,8 @@ pub struct SourceSettings {
     pub webhook: Option<ListenerSettings>,
     /// When tables are fetched without a notification.
     pub schedule: Schedule,
+    /// Which of several services on one lake works, and when a standby takes over.
+    pub lease: LeaseSettings,
     /// How Kombo's API is called: rate limit, timeouts, retries.
     pub request: ApiSettings,
     /// Number of committed rows whose hashes are kept in memory (40 bytes each), so that an unchanged row that is
@@ -64,6 +67,7 @@ impl SourceSettings {
     /// Checks the values that the types alone cannot check.
     pub fn check(&self) -> Result<(), BadSetting> {
         self.request.check().map_err(|bad| bad.within("request"))?;
+        self.lease.check().map_err(|bad| bad.within("lease"))?;
         let webhook = self.webhook.as_ref().map(ListenerSettings::check);
         webhook
             .unwrap_or(Ok(()))

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::build::Assembled;
 use super::door::Door;
+use super::vitals::Vitals;
 use super::{KomboSourceConfig, SourceContext, SourceError};
 use crate::api::{ApiError, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest};
 use crate::build_info::BUILD_INFO;
@@ -21,7 +22,7 @@ use crate::company::{Refusal, World, WorldSettings};
 use crate::config::{Config, Overrides};
 use crate::delta::store::TableStore;
 use crate::delta::store::faulty::{Failure, FaultyStore};
-use crate::ids::IntegrationId;
+use crate::ids::{InstanceId, IntegrationId};
 use crate::lake::{Lake, LakeSettings, Part};
 use crate::listener::Intake;
 use crate::metrics::Metrics;
@@ -149,7 +150,7 @@ async fn start_with_chores(
     lake: &Lake,
     endpoints: &[&str],
     integrations: &[IntegrationId],
-    chores: Vec<Box<dyn Chore>>,
+    mut chores: Vec<Box<dyn Chore>>,
 ) -> Running {
     let overrides = Overrides {
         integrations: integrations.iter().map(ToString::to_string).collect(),
@@ -167,7 +168,8 @@ async fn start_with_chores(
     let (stop, stopped) = oneshot::channel::<()>();
     let mut context = SourceContext {
         sink: lake.clone(),
-        chores,
+        chores: Box::new(move || std::mem::take(&mut chores)),
+        lease: None,
         catalog,
         clock: Arc::new(TwinClock(twin.clone())),
         metrics: Metrics::new("kombo", "lake", &BUILD_INFO),
@@ -175,8 +177,9 @@ async fn start_with_chores(
         shutdown: Box::pin(async { drop(stopped.await) }),
         drain_limit: Duration::from_mins(1),
     };
+    let vitals = Vitals::begin(InstanceId::fresh(), context.clock.now());
     let assembled = config
-        .assemble(Arc::new(twin.clone()), &mut context, |_, _| {})
+        .assemble(Arc::new(twin.clone()), &mut context, &vitals, |_, _| {})
         .await;
     let Assembled { service, door, .. } = assembled.expect("assembled");
     let mut tasks = JoinSet::new();

@@ -14,6 +14,7 @@ mod horizon;
 mod moment;
 mod second_look;
 mod server;
+mod uptime;
 
 pub use backoff::Backoff;
 pub use civil::{format_date, format_timestamp, parse_date, parse_instant, parse_timestamp};
@@ -22,6 +23,7 @@ pub use moment::Moment;
 pub(crate) use moment::millis;
 pub use second_look::SecondLook;
 pub use server::{ServerClock, parse_http_date};
+pub use uptime::Uptime;
 
 use std::fmt;
 use std::time::Duration;

@@ -24,6 +24,7 @@ WAITING = (
     "test_savings",
     "test_signals",
     "test_deploy",
+    "test_lease",
 )
 # Each test of all other suites uses the complete machine. These tests run one after the other, on one worker.
 WORKING = "working"

@@ -10,6 +10,7 @@ use crate::api::ApiSettings;
 use crate::lake::{FoldSettings, LakeSettings, UpkeepSettings};
 use crate::listener::{ListenerSettings, TelemetrySettings, TlsFiles};
 use crate::plan::Schedule;
+use crate::service::LeaseSettings;
 use crate::service::SourceSettings;
 use crate::versions::guard::GuardSettings;
 
@@ -59,6 +60,7 @@ fn every_option_of_the_structs_is_in_the_printed_file_and_says_why() {
         names::<TelemetrySettings>(),
         names::<UpkeepSettings>(),
         names::<Schedule>(),
+        names::<LeaseSettings>(),
         names::<ApiSettings>(),
         names::<LakeSettings>(),
         names::<FoldSettings>(),

@@ -202,3 +202,15 @@ async fn a_lake_whose_document_is_gone_is_not_begun_anew() {
     put(document, cure).await;
     assert!(find_layout(&store).await.expect("a lake again"));
 }
+
+#[test]
+fn keys_of_the_lease_are_listed_in_the_order_of_their_numbers() {
+    let keys = [DocumentKey::Lease(7, 12), DocumentKey::LeaseReleased(7)];
+    assert_eq!(
+        keys.map(|key| key.path().to_string()),
+        [
+            "kombo_lease/00000000000000000007/00000000000000000012.json",
+            "kombo_lease/00000000000000000007/released.json",
+        ]
+    );
+}

@@ -1,5 +1,6 @@
 //! The lake's own small tables: integrations, coverage, issues, quarantine, holds and drift. Each holds rows of many endpoints. The log
-//! of `kombo_drift` also says how complete each table was. `candidates` is no table, but a small object.
+//! of `kombo_drift` also says how complete each table was. `candidates` and `lease` are no tables, but small
+//! objects.
 
 pub(in crate::lake) mod candidates;
 pub(in crate::lake) mod completeness;
@@ -8,6 +9,7 @@ pub(in crate::lake) mod fields;
 pub(in crate::lake) mod found_drift;
 pub(in crate::lake) mod holds;
 pub(in crate::lake) mod issues;
+pub(in crate::lake) mod lease;
 pub(in crate::lake) mod model_coverage;
 pub(in crate::lake) mod quarantine;
 pub(in crate::lake) mod registry;
@@ -16,6 +18,7 @@ pub use completeness::{ComparedTable, Completeness};
 pub use drift::DriftRow;
 pub use found_drift::{DriftFilter, DriftGroup, FoundDrift};
 pub use holds::Hold;
+pub use lease::{LeaseHolder, LeaseObjects, StoredLease};
 pub use model_coverage::ModelCoverage;
 
 use arrow::datatypes::SchemaRef;

@@ -28,6 +28,11 @@ pub(super) const SECTIONS: &[(&str, &str, &str)] = &[
     ),
     ("sources.kombo.schedule", "src/plan/schedule.rs", "Schedule"),
     (
+        "sources.kombo.lease",
+        "src/service/lease_settings.rs",
+        "LeaseSettings",
+    ),
+    (
         "sources.kombo.request",
         "src/api/settings.rs",
         "ApiSettings",
