@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::AcceptArgs;
 use super::cli_error::CliError;
 use super::named::Named;
+use super::output;
 use super::session::Session;
 use super::status::json::of_hold;
 use super::terminal::Terminal;
@@ -20,7 +21,7 @@ pub(super) async fn run(args: &AcceptArgs, session: &Session) -> Result<bool, Cl
     let lake = session.lake_there().await?;
     let decision = decide(args, &lake, &chosen, session.clock.now()).await?;
     if args.json {
-        println!("{:#}", decision.json());
+        output::line(format_args!("{:#}", decision.json()));
     } else {
         Terminal::stdout().print(&decision.text());
     }

@@ -10,6 +10,7 @@ use super::args::{FilesArgs, FilesPart};
 use super::cli_error::CliError;
 use super::failed::{WIDE, aside, text};
 use super::named::{endpoints, integrations};
+use super::output;
 use super::session::Session;
 use super::terminal::Terminal;
 use crate::catalog::Endpoint;
@@ -76,10 +77,10 @@ pub(super) async fn run(args: &FilesArgs, session: &Session) -> Result<bool, Cli
     }
     if args.json {
         let text = serde_json::to_string_pretty(&lines);
-        println!("{}", text.expect("lines hold only strings and numbers"));
+        output::line(text.expect("lines hold only strings and numbers"));
     } else {
         for line in lines {
-            println!("{}", shown(&line.url));
+            output::line(shown(&line.url));
         }
     }
     Terminal::stderr().print(&text(&aside(WIDE, &read.aside)));

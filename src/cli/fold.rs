@@ -9,6 +9,7 @@ use super::cli_error::CliError;
 use super::failed::text as ended;
 use super::fold_run::{FoldRun, fold};
 use super::named;
+use super::output;
 use super::session::Session;
 use super::terminal::Terminal;
 use super::text_table::{Column, TextTable};
@@ -30,7 +31,7 @@ pub(super) async fn run(args: &FoldArgs, session: &Session, quiet: bool) -> Resu
     let folded = fold(&lake, &endpoints, only.as_ref(), &settings, None, quiet).await;
     if args.json {
         for (name, table) in folded.tables() {
-            println!("{}", as_json(name, table));
+            output::line(as_json(name, table));
         }
         Terminal::stderr().print(&ended(&folded.troubles()));
     } else {

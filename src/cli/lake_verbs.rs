@@ -2,6 +2,7 @@
 
 use super::args::LakeVerb;
 use super::cli_error::CliError;
+use super::output;
 use super::session::Session;
 use super::{
     accept, coverage, drift, files, fold, interruptible, lint, purge, repair, sql, status, upkeep,
@@ -18,7 +19,7 @@ pub(super) async fn run(
     match verb {
         LakeVerb::Files(args) => files::run(&args, &session).await,
         LakeVerb::Sql(args) => {
-            print!("{}", sql::run(&args, &session)?);
+            output::put(sql::run(&args, &session)?);
             Ok(true)
         }
         LakeVerb::Status(args) => status::run(&args, &session).await,

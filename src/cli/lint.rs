@@ -6,6 +6,7 @@ use super::args::LintArgs;
 use super::cli_error::CliError;
 use super::failed::{NARROW, as_json, aside, text as ended};
 use super::named;
+use super::output;
 use super::session::Session;
 use super::terminal::Terminal;
 use super::text_table::{Column, TextTable};
@@ -26,7 +27,7 @@ pub(super) async fn run(args: &LintArgs, session: &Session) -> Result<bool, CliE
     let mut tables = report.tables.iter();
     let findings = tables.any(|table| !table.findings().is_empty());
     if args.json {
-        println!("{:#}", document(&report));
+        output::line(format_args!("{:#}", document(&report)));
     } else {
         let terminal = Terminal::stdout();
         terminal.print(&text(&report, &terminal));

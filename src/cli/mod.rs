@@ -31,6 +31,7 @@ mod man_page;
 mod missing;
 mod named;
 mod no_integrations;
+mod output;
 mod plan;
 mod progress_display;
 mod purge;
@@ -112,11 +113,11 @@ async fn run(args: Args, limit: &LogLimit) -> Result<u8, CliError> {
     let session = |overrides: Overrides| unwarned(overrides).map(warned);
     let success = match verb {
         Verb::Generate => {
-            print!("{}", generate());
+            output::put(generate());
             true
         }
         Verb::Dashboard => {
-            print!("{}", dashboard());
+            output::put(dashboard());
             true
         }
         Verb::Alerts(args) => {
@@ -189,7 +190,7 @@ async fn backfill_verb(
     let api = session.api()?;
     let report = backfill::backfill(session, api, settings, !args.no_fold, quiet).await?;
     if args.json {
-        println!("{}", report.json());
+        output::line(report.json());
     } else {
         Terminal::stdout().print(&report.text());
     }

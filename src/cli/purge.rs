@@ -8,6 +8,7 @@ use super::args::PurgeArgs;
 use super::cli_error::{CliError, FAILED, USAGE};
 use super::failed::{NARROW, as_json, failed, text};
 use super::named;
+use super::output;
 use super::session::Session;
 use super::terminal::Terminal;
 use super::text_table::{Column, TextTable};
@@ -56,7 +57,7 @@ pub(super) async fn run(args: &PurgeArgs, session: &Session) -> Result<bool, Cli
         grace: session.config.upkeep().grace(),
     };
     if args.json {
-        println!("{:#}", purge.json());
+        output::line(format_args!("{:#}", purge.json()));
     } else {
         let terminal = Terminal::stdout();
         terminal.print(&purge.text(&terminal));

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::args::RepairArgs;
 use super::cli_error::CliError;
 use super::failed::{NARROW, as_json, failed, text as ended};
+use super::output;
 use super::purge::rewritten;
 use super::session::Session;
 use super::terminal::Terminal;
@@ -24,7 +25,7 @@ pub(super) async fn run(args: &RepairArgs, session: &Session) -> Result<bool, Cl
     let repaired = Box::pin(lake.repair(session.catalog.endpoints(), settings));
     let report = repaired.await?;
     if args.json {
-        println!("{:#}", document(&report, dry_run));
+        output::line(format_args!("{:#}", document(&report, dry_run)));
     } else {
         let terminal = Terminal::stdout();
         terminal.print(&text(&report, dry_run, &terminal));

@@ -12,6 +12,7 @@ use super::cli_error::{CliError, USAGE};
 use super::failed::text as ended;
 use super::named::Named;
 use super::no_integrations;
+use super::output;
 use super::session::Session;
 use super::terminal::Terminal;
 use super::text_table::{Column, TextTable};
@@ -51,7 +52,7 @@ pub(super) async fn run(args: &StatusArgs, session: &Session) -> Result<bool, Cl
     let customers = CustomerTroubles::read(&lake, &mut status).await;
     let customers = customers.of(&status, &chosen.integrations);
     if args.json {
-        println!("{:#}", customers.in_json(json(&status)));
+        output::line(format_args!("{:#}", customers.in_json(json(&status))));
     } else {
         let by_table = args.all || !chosen.integrations.is_empty() || !chosen.tables.is_empty();
         let terminal = Terminal::stdout();

@@ -9,6 +9,8 @@ use std::io::Write as _;
 
 use console::{Style, Term, measure_text_width};
 
+use super::output;
+
 /// Where a text goes, and what that place can show.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Terminal {
@@ -105,8 +107,7 @@ impl Terminal {
         if self.stderr {
             drop(std::io::stderr().write_all(text.as_bytes()));
         } else {
-            let mut out = std::io::stdout().lock();
-            drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+            output::put(text);
         }
     }
 

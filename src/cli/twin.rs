@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::args::TwinArgs;
 use super::cli_error::{CliError, FAILED};
+use super::output;
 use crate::catalog::Catalog;
 use crate::company::{ChangeRate, Oddities, RateLimit, World};
 use crate::time::{Clock as _, SystemClock};
@@ -73,13 +74,19 @@ fn settings(args: &TwinArgs) -> TwinSettings {
 }
 
 fn announce(address: SocketAddr, settings: &TwinSettings, world: &World) {
-    println!("export KOMBO_API_URL=http://{address}/v1");
-    println!("export KOMBO_API_KEY={}", settings.world.api_key);
+    output::line(format_args!("export KOMBO_API_URL=http://{address}/v1"));
+    output::line(format_args!(
+        "export KOMBO_API_KEY={}",
+        settings.world.api_key
+    ));
     let all = world.integrations().iter();
     let ids: Vec<_> = all.map(|integration| integration.id().as_str()).collect();
-    println!("export KOMBO_INTEGRATIONS={}", ids.join(","));
-    println!("export KOMBO_WEBHOOK_SECRET={}", settings.webhook_secret);
-    println!(
-        "# The twin is serving. Run the lines above in another shell to use the twin. Ctrl-C ends the twin."
+    output::line(format_args!("export KOMBO_INTEGRATIONS={}", ids.join(",")));
+    output::line(format_args!(
+        "export KOMBO_WEBHOOK_SECRET={}",
+        settings.webhook_secret
+    ));
+    output::line(
+        "# The twin is serving. Run the lines above in another shell to use the twin. Ctrl-C ends the twin.",
     );
 }

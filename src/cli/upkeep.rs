@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::args::UpkeepArgs;
 use super::cli_error::CliError;
 use super::failed::{NARROW, as_json, aside, text as ended};
+use super::output;
 use super::session::Session;
 use super::terminal::Terminal;
 use crate::lake::{TableUpkeep, UpkeepReport, UpkeepSettings};
@@ -21,7 +22,7 @@ pub(super) async fn run(args: &UpkeepArgs, session: &Session) -> Result<bool, Cl
     let endpoints = session.catalog.endpoints();
     let report = lake.upkeep(endpoints, &settings).await?;
     if args.json {
-        println!("{:#}", document(&report, args.dry_run));
+        output::line(format_args!("{:#}", document(&report, args.dry_run)));
     } else {
         Terminal::stdout().print(&text(&report, args.dry_run));
     }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 use super::super::args::DemoArgs;
 use super::super::cli_error::{CliError, FAILED};
+use super::super::output;
 use super::super::queries::one_row;
 use super::story::TrackedChange;
 use super::watched::{Seen, Watched};
@@ -62,11 +63,11 @@ pub(in super::super) async fn prepare(
     let quiet = quiet || !std::io::stderr().is_terminal();
     let report = stage.first_load(quiet).await?;
     if !report.is_success() {
-        print!("{}", report.text());
+        output::put(report.text());
         let message = "the first load is not complete";
         return Err(CliError::new(FAILED, message, "the lines above say why"));
     }
-    println!("First load: {}.", report.total());
+    output::line(format_args!("First load: {}.", report.total()));
     stage.session.config.sink.lake.commit_window_secs = 0;
     Ok(Live {
         stage,

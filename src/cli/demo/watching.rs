@@ -7,6 +7,7 @@ use tokio::task::JoinError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use super::super::cli_error::{CliError, FAILED};
+use super::super::output;
 use super::changes::change;
 use super::folded::folded;
 use super::lines::query_lines;
@@ -53,7 +54,7 @@ pub(in super::super) async fn run(
     drop(std::fs::remove_dir(&data_dir));
     let complete = complete?;
     let (is_folded, text) = folded(&live, &lake, &story).await;
-    print!("{text}");
+    output::put(text);
     Ok(complete && is_folded)
 }
 
@@ -133,14 +134,14 @@ impl Watching<'_> {
         let requests = counted(requests, "request");
         let changes = counted(self.live.changes as u64, "change");
         let (every, pause) = (EVERY.as_secs_f64(), DEBOUNCE.as_secs_f64());
-        println!(
+        output::line(format_args!(
             "The service has started and asked for what has changed meanwhile: {requests}.\n\n\
              Now {changes}, one every {every} s. Ctrl-C ends it sooner. The second time in a\n\
              line is the time since the change. Kombo waits 30 s between two webhooks of an\n\
              integration, this stand-in {pause} s. The service commits a table every 30 s by\n\
              default, here at once.\n\
              Before the first query in DuckDB: INSTALL delta; LOAD delta;\n"
-        );
+        ));
     }
 
     fn change(&mut self) {
@@ -150,9 +151,9 @@ impl Watching<'_> {
         if let Some((made, others)) = made {
             let line = self.story.changed(made, others, self.started.elapsed());
             if nth > 0 {
-                println!();
+                output::line("");
             }
-            println!("{line}");
+            output::line(line);
         }
     }
 
@@ -168,7 +169,7 @@ impl Watching<'_> {
                 let found = all.find(|one| one.id().as_str() == delivery.integration);
                 found.map_or(0, |one| one.endpoints().count() as u64)
             };
-            println!("{}", self.story.delivered(&delivery, endpoints, at));
+            output::line(self.story.delivered(&delivery, endpoints, at));
         }
     }
 
@@ -177,7 +178,7 @@ impl Watching<'_> {
         self.hear();
         let Seen { at, table, step } = seen;
         let at = at.saturating_duration_since(self.started);
-        println!("{}", self.story.step(&table, &step, at));
+        output::line(self.story.step(&table, &step, at));
         let (LakeStep::Committed { .. }, Some(endpoint)) =
             (step, self.live.endpoint(&table.endpoint))
         else {
@@ -193,7 +194,7 @@ impl Watching<'_> {
             };
             let at = self.started.elapsed();
             if let Some(line) = self.story.sighted(place, &sighting, at) {
-                println!("{line}");
+                output::line(line);
                 self.show_query(place);
             }
         }
@@ -203,19 +204,21 @@ impl Watching<'_> {
     fn show_query(&self, place: usize) {
         let told = self.story.told(place);
         if let Some(query) = told.and_then(|told| self.live.query(told)) {
-            println!("{}", query_lines(&query));
+            output::line(query_lines(&query));
         }
     }
 
     async fn conclude(&self, requests: u64) {
-        print!("\n{}", self.story.totals(requests));
+        output::put(format_args!("\n{}", self.story.totals(requests)));
         let Some(told) = self.story.last_visible() else {
             return;
         };
         if let Some(query) = self.live.query(told)
             && let Some(answer) = duckdb::ask(&format!("INSTALL delta; LOAD delta; {query}")).await
         {
-            println!("\nThe last row, as the duckdb on this machine reads it:\n{answer}");
+            output::line(format_args!(
+                "\nThe last row, as the duckdb on this machine reads it:\n{answer}"
+            ));
         }
     }
 
