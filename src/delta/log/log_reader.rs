@@ -107,6 +107,19 @@ impl LogReader {
         version: u64,
         flawed: &BTreeSet<Flaw>,
     ) -> Result<(), LogError> {
+        let mut tries = 1;
+        loop {
+            match self.checkpoint_once(version, flawed).await {
+                // Another process has cut the log, or replaced a checkpoint, since the files were chosen.
+                Err(error) if tries < TRIES && (may_pass(&error) || is_of_a_gone_file(&error)) => {
+                    tries += 1;
+                }
+                written => return written,
+            }
+        }
+    }
+
+    async fn checkpoint_once(&self, version: u64, flawed: &BTreeSet<Flaw>) -> Result<(), LogError> {
         let start = self.start(Some(version), Replay::Files, flawed).await?;
         if start.checkpoint == Some(version) {
             return Ok(());
@@ -373,4 +386,8 @@ fn may_pass(error: &LogError) -> bool {
         )
     };
     error.is_retryable() || error.damage().is_some_and(is_missing)
+}
+
+fn is_of_a_gone_file(error: &LogError) -> bool {
+    matches!(error, LogError::Kernel { source, .. } if source.is_not_found())
 }
