@@ -28,7 +28,7 @@ pub(super) struct DocumentOptions {
     /// it costs time, never rows. A folder that is made has mode 0700 and its files 0600; in a folder that is there, new
     /// files get the rights of that folder.
     pub(super) data_dir: PathBuf,
-    /// Health and metrics of the service: `GET /health` and `GET /metrics`.
+    /// Health and metrics of the service: `GET /live`, `/ready`, `/health` and `/metrics`.
     #[serde(rename = "api")]
     pub(super) telemetry: TelemetrySettings,
 }

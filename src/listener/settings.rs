@@ -100,7 +100,7 @@ impl ListenerSettings {
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TelemetrySettings {
-    /// Whether the service answers `GET /health` and `GET /metrics`.
+    /// Whether the service answers `GET /live`, `/ready`, `/health` and `/metrics`.
     pub enabled: bool,
     /// Address and port on which health and metrics are answered.
     #[serde(deserialize_with = "address")]

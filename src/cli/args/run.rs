@@ -11,7 +11,7 @@ Examples:
   kombo-source run
   kombo-source run --config /etc/kombo-source/kombo.yaml --log-format json
 
-Is the service up, and how fresh are the tables:
+What goes wrong, and how fresh are the tables:
   curl http://127.0.0.1:8686/health
   kombo-source status
 
