@@ -172,7 +172,7 @@ impl TroubleKind {
                 "run `kombo-source status`, which names the tables; if nothing else is wrong, the rate limit is too small for them"
             }
             Self::Held => {
-                "`kombo-source status` says what would vanish and prints the `kombo-source accept` that accepts it; or wait for the confirmation"
+                "`kombo-source status` says which rows would go and prints the `kombo-source accept` that accepts it; or wait for the confirmation"
             }
             Self::FoldFailing => "run `kombo-source fold`, which prints the error of each table",
             Self::WebhooksRefused => {

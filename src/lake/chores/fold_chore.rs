@@ -304,7 +304,7 @@ fn held_trouble(held: &[&Hold]) -> Option<Sight> {
         sight
             .since(Moment::from_millis(first.since_us / 1_000))
             .cure(format!(
-                "`kombo-source status` says what would vanish; to accept it, run `{command}`"
+                "`kombo-source status` says which rows would go; to accept it, run `{command}`"
             )),
     )
 }
