@@ -1,7 +1,8 @@
 //! What a backfill will cost, estimated from the first page of each table.
 //!
-//! Kombo reports no totals, and its cursors are opaque. So a first page gives a lower bound. If the lake holds an older
-//! snapshot, its number of rows is the better estimate.
+//! Kombo reports no totals, and its cursors are opaque. So a first page gives a lower bound, and the plan gives ranges. If the
+//! lake holds an older snapshot of the table, its number of rows is the better estimate. Otherwise the largest snapshot of
+//! the endpoint in the lake, and at least [`UNSEEN_ROWS`], is the upper end.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,17 @@ pub struct Estimate {
     pub first_page: Result<FirstPage, FetchError>,
     /// Rows of the snapshot in the lake; `None` if there is none.
     pub known_rows: Option<u64>,
+    /// Rows of the largest snapshot of the same endpoint in the lake, of any integration; 0 if there is none.
+    pub largest_elsewhere: u64,
 }
+
+/// The most rows that a table of unknown size is taken to have: 40 pages. Kombo tells no totals, so this is an assumption
+/// and no bound.
+pub const UNSEEN_ROWS: u64 = 10_000;
+
+/// The most requests after the walk of a table, in general: one closing delta, and one question for rows that the walk
+/// lacks.
+const CLOSING: u64 = 2;
 
 /// What the first page of a table says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,15 +46,33 @@ pub struct FirstPage {
 }
 
 impl Estimate {
-    /// Returns the estimated number of rows, and whether the number is exact.
+    /// Returns how much is known of the number of rows.
     #[must_use]
-    pub fn rows(&self) -> (u64, bool) {
-        match &self.first_page {
-            Ok(FirstPage { rows, more: false }) => (*rows, true),
-            Ok(FirstPage { rows, more: true }) => {
-                (self.known_rows.unwrap_or(0).max(*rows + 1), false)
+    pub fn size(&self) -> KnownSize {
+        match (&self.first_page, self.known_rows) {
+            (Ok(FirstPage { more: true, .. }), Some(_)) => KnownSize::Snapshot,
+            (Ok(FirstPage { more: true, .. }), None) => KnownSize::Unknown,
+            _ => KnownSize::Exact,
+        }
+    }
+
+    /// Returns the least and the most rows to expect.
+    #[must_use]
+    pub fn rows(&self) -> (u64, u64) {
+        let Ok(FirstPage { rows, more }) = self.first_page else {
+            return (0, 0);
+        };
+        let more_than_a_page = rows + 1;
+        match self.known_rows {
+            _ if !more => (rows, rows),
+            Some(known) => {
+                let known = known.max(more_than_a_page);
+                (known, known)
             }
-            Err(_) => (0, false),
+            None => {
+                let most = self.largest_elsewhere.max(UNSEEN_ROWS);
+                (more_than_a_page, most.max(more_than_a_page))
+            }
         }
     }
 
@@ -56,13 +85,48 @@ impl Estimate {
         })
     }
 
-    /// Returns the estimated number of requests with pages of `page_size` rows.
+    /// Returns the least and the most requests with pages of `page_size` rows, when each walk is done `walks` times.
     #[must_use]
-    pub fn requests(&self, page_size: u32) -> u64 {
-        match &self.first_page {
-            Ok(FirstPage { more: false, .. }) => 1,
-            Ok(_) => self.rows().0.div_ceil(u64::from(page_size.max(1))),
-            Err(_) => 0,
+    pub fn requests(&self, page_size: u32, walks: u64) -> (u64, u64) {
+        let Ok(FirstPage { rows: first, more }) = self.first_page else {
+            return (0, 0);
+        };
+        if !more {
+            return (walks, walks + CLOSING);
+        }
+        let (least, most) = self.rows();
+        // A snapshot in the lake is as old as it is: the customer may have grown meanwhile.
+        let most = match self.size() {
+            KnownSize::Snapshot => most.saturating_add(most / 5),
+            _ => most,
+        };
+        // Kombo may send fewer rows than a page can hold.
+        let page_size = u64::from(page_size.max(1));
+        let sent = first.clamp(1, page_size);
+        let (least, most) = (least.div_ceil(page_size), most.div_ceil(sent));
+        (least * walks, most * walks + CLOSING)
+    }
+}
+
+/// How much is known of the number of rows of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KnownSize {
+    /// The first page holds everything, or could not be fetched.
+    Exact,
+    /// More pages follow. The lake holds an earlier snapshot.
+    Snapshot,
+    /// More pages follow, and nothing says how many.
+    Unknown,
+}
+
+impl KnownSize {
+    /// Returns the name for JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Snapshot => "earlier_snapshot",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -80,6 +144,7 @@ pub async fn first_pages<A: KomboApi>(
             target,
             first_page,
             known_rows: None,
+            largest_elsewhere: 0,
         }
     });
     stream::iter(asked)

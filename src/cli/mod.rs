@@ -177,8 +177,12 @@ async fn backfill_verb(
     quiet: bool,
 ) -> Result<bool, CliError> {
     if args.plan {
-        let (text, complete) = plan::run(session).await?;
-        Terminal::stdout().print(&text);
+        let (text, complete) = plan::run(session, args.confirm, args.json).await?;
+        if args.json {
+            print!("{text}");
+        } else {
+            Terminal::stdout().print(&text);
+        }
         return Ok(complete);
     }
     let settings = BackfillSettings {

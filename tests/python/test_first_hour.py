@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from living import Living, living_twin
-from product import BINARY, free_port, run
+from product import BINARY, backfill_of, free_port, run, running_twin
 from schemas import endpoint
 from service import Service, service_of
 from webhooks import data_changed
@@ -130,6 +130,23 @@ def test_a_file_with_ids_is_read_at_the_start_and_again_at_sighup() -> None:
         file.write_text(f"{third}\n")
         done = service.verb("backfill", "--integrations-file", str(file), "--no-rate-limit", "--endpoint", "*/*")
         assert done.code == 0 and _fetched(service) >= {third}, done.text
+
+
+def test_the_ranges_of_a_plan_hold_what_came_also_as_json(lake: Path) -> None:
+    with running_twin("--no-rate-limit", integrations=2, rows=1_000) as twin:
+        plan = backfill_of(twin, lake, "--plan", "--json").must_succeed().summary()
+        assert plan["tables_of_unknown_size"] > 0
+        text = backfill_of(twin, lake, "--plan").must_succeed().stdout
+        assert "unknown: " in text and " to " in text, text
+        came = backfill_of(twin, lake, "--json").must_succeed().summary()
+        again = backfill_of(twin, lake, "--plan", "--json").must_succeed().summary()
+        assert again["tables_of_unknown_size"] == 0
+        for planned in (plan, again):
+            for what in ("rows", "requests"):
+                least, most = planned[what]["least"], planned[what]["most"]
+                print(f"    {what}: {least} to {most} planned, {came[what]} came", flush=True)
+                assert least <= came[what] <= most
+        assert again["rows"]["least"] == again["rows"]["most"] == came["rows"]
 
 
 def _reload(service: Service, integrations: list[str]) -> None:
