@@ -154,9 +154,12 @@ impl Cost {
 
     fn table(&self, estimates: &[Estimate], terminal: &Terminal) -> Vec<String> {
         let mut table = TextTable::new(&COLUMNS);
-        let cell = |(least, most): (u64, u64)| match least == most {
-            true => count(least),
-            false => format!("{}-{}", count(least), count(most)),
+        let cell = |(least, most): (u64, u64)| {
+            if least == most {
+                count(least)
+            } else {
+                format!("{}-{}", count(least), count(most))
+            }
         };
         for estimate in estimates {
             let name = estimate.target.table.to_string();
