@@ -36,9 +36,12 @@ fn page(command: Command) -> ManPage {
         .and_then(|()| man.render_synopsis_section(&mut text))
         .and_then(|()| man.render_description_section(&mut text))
         .and_then(|()| man.render_options_section(&mut text))
-        .and_then(|()| match has_verbs {
-            true => man.render_subcommands_section(&mut text),
-            false => Ok(()),
+        .and_then(|()| {
+            if has_verbs {
+                man.render_subcommands_section(&mut text)
+            } else {
+                Ok(())
+            }
         })
         .and_then(|()| extra.to_writer(&mut text));
     written.expect("a vector takes every byte");

@@ -148,7 +148,7 @@ fn fields_of(listing: &Listing) -> Vec<FieldAccess> {
     let own = listing.endpoint.fields.iter();
     let own = own.filter(|field| !every.contains(&&*field.name));
     own.map(|field| FieldAccess {
-        id: field.name.to_string(),
+        id: field.name.clone(),
         access: supported(),
     })
     .collect()

@@ -83,10 +83,6 @@ pub(super) fn origin((name, value): (&str, Option<&str>), file: Option<&Path>) -
 }
 
 /// Returns whether a variable holds something. In containers an empty variable usually means that there is none.
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "it is a filter of an option"
-)]
 fn is_set(text: &&str) -> bool {
     !text.trim().is_empty()
 }

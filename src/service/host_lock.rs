@@ -58,18 +58,18 @@ impl HostLock {
 /// Returns a name that no other locked file has. `None` on systems that do not name their boot.
 #[cfg(target_os = "linux")]
 fn name_of(file: &File) -> Option<String> {
+    use std::fmt::Write as _;
     use std::os::unix::fs::MetadataExt;
+
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let found = file.metadata().ok()?;
     let named = format!("{} {} {}", boot.trim(), found.dev(), found.ino());
     let digest = Sha256::digest(named);
-    Some(
-        digest
-            .iter()
-            .take(16)
-            .map(|byte| format!("{byte:02x}"))
-            .collect(),
-    )
+    let mut name = String::new();
+    for byte in digest.iter().take(16) {
+        write!(name, "{byte:02x}").ok()?;
+    }
+    Some(name)
 }
 
 #[cfg(not(target_os = "linux"))]

@@ -326,14 +326,13 @@ impl LeaseKeeper {
 
     fn tell_claim(&self, watch: &LeaseWatch, holder: Option<&StoredLease>, tenure: &Tenure) {
         let epoch = tenure.epoch();
-        match holder.and_then(|stored| stored.holder.as_ref()) {
-            Some(holder) => {
-                let silent = self.uptime.now().saturating_sub(watch.since());
-                let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-                info!(epoch, %holder, silent_ms, "this service takes over: it holds the lease from now on");
-            }
-            None => info!(epoch, "this service holds the lease"),
-        }
+        let Some(holder) = holder.and_then(|stored| stored.holder.as_ref()) else {
+            info!(epoch, "this service holds the lease");
+            return;
+        };
+        let silent = self.uptime.now().saturating_sub(watch.since());
+        let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+        info!(epoch, %holder, silent_ms, "this service takes over: it holds the lease from now on");
     }
 
     async fn tell_loss(&mut self) {

@@ -98,9 +98,15 @@ fn now(done: &Activity, wait: Option<&str>) -> String {
     };
     let oldest = done.oldest_base;
     let oldest = oldest.map(|base| format!("the oldest base is {} old", age(base)));
-    let parts = [late, oldest, wait.map(str::to_owned)];
-    let parts = parts.into_iter().flatten();
-    parts.map(|part| format!("; {part}")).collect()
+    let mut text = String::new();
+    for part in [late, oldest, wait.map(str::to_owned)]
+        .into_iter()
+        .flatten()
+    {
+        text.push_str("; ");
+        text.push_str(&part);
+    }
+    text
 }
 
 fn some(number: u64, what: &str) -> Option<String> {

@@ -59,9 +59,9 @@ pub(super) struct HeldLease {
 
 impl HeldLease {
     fn begin(keeper: LeaseKeeper, tenure: Tenure) -> Self {
-        let (give_back, given_back) = oneshot::channel();
+        let (give_back, asked) = oneshot::channel();
         let mut keeping = JoinSet::new();
-        keeping.spawn(keeper.keep(tenure, given_back));
+        keeping.spawn(keeper.keep(tenure, asked));
         Self { give_back, keeping }
     }
 

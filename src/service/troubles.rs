@@ -53,7 +53,9 @@ where
     /// Logs what has changed, and writes the notes at once when a trouble has begun or ended.
     fn tell_troubles(&mut self, now: Moment) {
         let changes = self.vitals.troubles().pass(now);
-        changes.iter().for_each(|change| tell(change, now));
+        for change in &changes {
+            tell(change, now);
+        }
         let lasting = self.vitals.troubles().lasting();
         self.metrics.troubles(&lasting);
         if !changes.is_empty() {

@@ -32,6 +32,7 @@ impl Troubles {
     }
 
     /// Sets the time, and returns what has changed since the last call.
+    #[must_use]
     pub fn pass(&self, now: Moment) -> Vec<TroubleChange> {
         let mut state = self.state();
         state.now = now;

@@ -76,9 +76,8 @@ fn a_file_without_an_id_is_refused_because_it_would_mean_everything() {
 #[test]
 fn ten_thousand_ids_arrive() {
     let folder = tempfile::tempdir().expect("a folder");
-    let lines: String = (0..10_000)
-        .map(|number| format!("personio:CBNMt7dSNCzBdnRTx87d{number:05}\n"))
-        .collect();
+    let ids = (0..10_000).map(|number| format!("personio:CBNMt7dSNCzBdnRTx87d{number:05}"));
+    let lines = ids.collect::<Vec<_>>().join("\n");
     assert!(lines.len() > 128 << 10, "more than a variable holds");
     let config = with_file(&written(folder.path(), &lines), "").expect("valid");
     assert_eq!(config.source.integrations.len(), 10_000);

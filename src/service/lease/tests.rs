@@ -51,9 +51,9 @@ async fn a_lease_that_is_renewed_stays_and_one_that_is_given_back_is_taken_at_on
     let (mut first, mut second) = (keeper(&lake), keeper(&lake));
     let tenure = first.acquire().await;
     let view = first.view();
-    let (give_back, given_back) = oneshot::channel();
+    let (give_back, asked) = oneshot::channel();
     let mut tasks = JoinSet::new();
-    tasks.spawn(first.keep(tenure, given_back));
+    tasks.spawn(first.keep(tenure, asked));
     let overtaken = timeout(TAKEOVER * 10, second.acquire()).await;
     assert!(overtaken.is_err() && view.is_held());
     drop(give_back);
@@ -72,9 +72,9 @@ async fn a_holder_that_finds_a_later_epoch_stops() {
     let next = Renewal::claim(tenure.epoch() + 1);
     assert!(lake.lease().put(next, &second.me).await.expect("put"));
     let view = first.view();
-    let (_give_back, given_back) = oneshot::channel();
+    let (_give_back, asked) = oneshot::channel();
     let began = Instant::now();
-    first.keep(tenure, given_back).await;
+    first.keep(tenure, asked).await;
     assert!(!view.is_held() && view.is_standby());
     assert!(began.elapsed() <= TAKEOVER / 2);
 }
@@ -88,9 +88,9 @@ async fn while_the_store_is_away_nothing_is_sent_and_afterwards_the_lease_is_tak
     let mut first = keeper(&lake);
     let tenure = first.acquire().await;
     let view = first.view();
-    let (_give_back, given_back) = oneshot::channel();
+    let (_give_back, asked) = oneshot::channel();
     let mut tasks = JoinSet::new();
-    tasks.spawn(first.keep(tenure, given_back));
+    tasks.spawn(first.keep(tenure, asked));
     away.set_away(true);
     sleep(TAKEOVER * 2).await;
     assert!(!view.is_held());

@@ -61,9 +61,9 @@ async fn nothing_but_the_newest_version_is_left_and_nothing_of_another_is_lost()
     let files = names.filter(|path| path.as_ref().starts_with("kombo_integrations/part-"));
     assert_eq!(files.count(), 1);
     let registered = lake.registered().await.expect("read").into_iter();
-    let named = registered.filter(|row| !row.end_user.is_unknown());
-    let named: Vec<_> = named.map(|row| row.integration).collect();
-    assert_eq!(named, [integration("b")]);
+    let known = registered.filter(|row| !row.end_user.is_unknown());
+    let known: Vec<_> = known.map(|row| row.integration).collect();
+    assert_eq!(known, [integration("b")]);
     for table in ["ats_tags/snapshots", "ats_tags/deltas", "ats_tags/current"] {
         let names = paths(&aging.store).await;
         let log = format!("{table}/_delta_log/0");
