@@ -181,9 +181,10 @@ impl Cost {
         let (rows, requests) = (self.rows.text("row"), self.requests.text("request"));
         lines.push(format!("{rows}, {requests}{time}"));
         if self.unknown > 0 {
-            let (tables, assumed) = (counted(self.unknown, "table"), count(UNSEEN_ROWS));
+            let tables = counted(self.unknown, "table");
+            let assumed = counted(UNSEEN_ROWS, "row");
             lines.push(format!(
-                "unknown: {tables} with more pages and without an earlier snapshot. Kombo reports no totals, so the upper end takes {assumed} rows for each, or the largest snapshot of the same endpoint in the lake; a large customer can have more."
+                "unknown: {tables} with more pages and without an earlier snapshot. Kombo reports no totals, so the upper end takes {assumed} for each, or the largest snapshot of the same endpoint in the lake; a large customer can have more."
             ));
         }
         if self.from_snapshots > 0 {

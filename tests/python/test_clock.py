@@ -106,7 +106,7 @@ def _no_row_is_lost(apart_ms: int, step: Step, *arguments: str) -> None:
         guide = stack.enter_context(_example(living, clock))
         beside = Beside(living, clock, service, guide, ahead_ms)
         service.start()
-        service.until(service.is_healthy, "is healthy", 60)
+        service.until(service.is_listening, "takes webhooks", 60)
         step(beside)
         service.until_fetched(1)
         beside.guide.order("cron")

@@ -124,7 +124,7 @@ def _live(living: Living, service: Service, chance: random.Random) -> int:
             raise AssertionError(f"the service ended by itself with {code}:\n{service.printed()[-3000:]}")
         service.start()
     living.pause()
-    service.until(service.is_healthy, "is healthy", 60)
+    service.until(service.is_listening, "takes webhooks", 60)
     return kills
 
 

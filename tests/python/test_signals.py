@@ -66,7 +66,7 @@ def test_a_wrong_file_at_sighup_is_counted_and_the_old_one_goes_on() -> None:
                 20,
             )
             assert service.metrics().total(RELOADS) == before.total(RELOADS)
-            assert service.is_healthy()
+            assert service.is_listening()
         fetches = service.fetches()
         _change_and_tell(living, service)
         service.until_fetched(fetches + 1)

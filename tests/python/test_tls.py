@@ -45,7 +45,7 @@ def test_sighup_brings_a_renewed_certificate_and_a_wrong_one_changes_nothing() -
         service.send(signal.SIGHUP)
         service.until(lambda: _errors(service) > failed, "counts the wrong file", 20)
         assert _presented(service) == renewed
-        assert service.is_healthy()
+        assert service.is_listening()
 
 
 def test_a_plain_request_to_the_tls_address_ends_that_connection_alone() -> None:

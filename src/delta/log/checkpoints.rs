@@ -8,7 +8,38 @@ use tracing::{info, warn};
 use crate::delta::log::DeltaLog;
 use crate::delta::log::flaw::Flaw;
 use crate::delta::log::log_error::LogError;
+use crate::delta::log::log_reader::{LogReader, TRIES, may_pass};
 use crate::delta::object_key::ObjectKey;
+
+impl LogReader {
+    /// Writes a checkpoint of a version, and the `_last_checkpoint` file that names it. Does nothing when there is such a
+    /// checkpoint, unless `flawed` holds it. Does nothing either when another process has written a checkpoint of a newer
+    /// version, and has deleted the entries that this one would be made of.
+    pub(super) async fn checkpoint(
+        &self,
+        version: u64,
+        flawed: &BTreeSet<Flaw>,
+    ) -> Result<(), LogError> {
+        let mut tries = 1;
+        loop {
+            let error = match self.checkpoint_once(version, flawed).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let is_of_gone_file = match &error {
+                LogError::Kernel { source, .. } => source.is_not_found(),
+                error => error.damage().is_some(),
+            };
+            if is_of_gone_file && self.has_newer_checkpoint(version).await? {
+                return Ok(());
+            }
+            if tries == TRIES || !is_of_gone_file && !may_pass(&error) {
+                return Err(error);
+            }
+            tries += 1;
+        }
+    }
+}
 
 impl DeltaLog {
     /// Writes a checkpoint of the known version, so that readers need not read every entry. Also replaces checkpoints

@@ -27,7 +27,7 @@ use crate::delta::store::TableStore;
 
 /// How often a log is read before something counts as missing. A local disk may list an entry that was created during
 /// the listing, and miss the entry created just before. Another process may clean up between the listing and a read.
-const TRIES: u32 = 3;
+pub(super) const TRIES: u32 = 3;
 
 /// The log of one table, read from the store anew each time.
 pub(super) struct LogReader {
@@ -102,24 +102,11 @@ impl LogReader {
     /// Writes a checkpoint of a version, and the `_last_checkpoint` file that names it. Does nothing when there is such
     /// a checkpoint, unless `flawed` holds it. Each entry that the checkpoint covers is read and checked first, because
     /// damage that a checkpoint repeats can never be found again.
-    pub(super) async fn checkpoint(
+    pub(super) async fn checkpoint_once(
         &self,
         version: u64,
         flawed: &BTreeSet<Flaw>,
     ) -> Result<(), LogError> {
-        let mut tries = 1;
-        loop {
-            match self.checkpoint_once(version, flawed).await {
-                // Another process has cut the log, or replaced a checkpoint, since the files were chosen.
-                Err(error) if tries < TRIES && (may_pass(&error) || is_of_a_gone_file(&error)) => {
-                    tries += 1;
-                }
-                written => return written,
-            }
-        }
-    }
-
-    async fn checkpoint_once(&self, version: u64, flawed: &BTreeSet<Flaw>) -> Result<(), LogError> {
         let start = self.start(Some(version), Replay::Files, flawed).await?;
         if start.checkpoint == Some(version) {
             return Ok(());
@@ -154,6 +141,12 @@ impl LogReader {
             return Ok(());
         }
         Err(self.damaged_checkpoint(version))
+    }
+
+    /// Returns whether there is a checkpoint of a newer version.
+    pub(super) async fn has_newer_checkpoint(&self, version: u64) -> Result<bool, LogError> {
+        let listing = LogListing::from(&self.store, &self.table, version).await?;
+        Ok(listing.checkpoints.keys().any(|newer| *newer > version))
     }
 
     async fn read_once(&self, until: Option<u64>, what: Replay) -> Result<Replayed, LogError> {
@@ -375,7 +368,7 @@ impl Start {
 }
 
 /// Returns whether reading again may give another answer.
-fn may_pass(error: &LogError) -> bool {
+pub(super) fn may_pass(error: &LogError) -> bool {
     let is_missing = |damage: &LogDamage| {
         matches!(
             damage.kind,
@@ -386,8 +379,4 @@ fn may_pass(error: &LogError) -> bool {
         )
     };
     error.is_retryable() || error.damage().is_some_and(is_missing)
-}
-
-fn is_of_a_gone_file(error: &LogError) -> bool {
-    matches!(error, LogError::Kernel { source, .. } if source.is_not_found())
 }
