@@ -127,7 +127,8 @@ def test_a_flood_of_forged_ids_is_bounded_and_customers_notice_nothing(
     status = service.verb("status", "--json")
     candidates = status.summary()["service"]["candidates"]
     assert 0 < candidates <= answers[200]
-    assert (lake / "kombo_status.json").stat().st_size < 20_000
+    [notes] = (lake / "kombo_status").glob("*.json")
+    assert notes.stat().st_size < 20_000
     assert service.stop() == 0
 
 
