@@ -90,14 +90,22 @@ class Service:
             )
 
     def start_and_wait(self) -> None:
-        """Starts the service, and waits until it is healthy."""
+        """Starts the service, and waits until it takes webhooks."""
         self.start()
         self.until(self.is_listening, "takes webhooks", HEALTHY_SECONDS)
 
+    def start_and_live(self) -> None:
+        """Starts the service, and waits until it lives: it may stand by."""
+        self.start()
+        self.until(lambda: self._says("/live"), "lives", HEALTHY_SECONDS)
+
     def is_listening(self) -> bool:
         """Returns whether `GET /ready` answers 200: webhooks are taken, whatever else is wrong."""
+        return self._says("/ready")
+
+    def _says(self, path: str) -> bool:
         try:
-            return self.ask("/ready")[0] == 200
+            return self.ask(path)[0] == 200
         except OSError:
             return False
 

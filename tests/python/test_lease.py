@@ -98,7 +98,7 @@ def _two(folder: Path) -> Iterator[tuple[Living, tuple[Side, Side]]]:
             service.source["endpoints"] = [ENDPOINT]
             service.source["lease"] = {"takeover_secs": TAKEOVER_SECONDS}
             service.source["request"] = {"rate_limit_num": LIMIT}
-            service.start_and_wait()
+            service.start_and_live()
             side = Side(service, proxy)
             if not sides:
                 _until(lambda side=side: side.first_request_after(0) is not None, "it works")  # type: ignore[misc]
@@ -181,7 +181,7 @@ def _takes_over(working: Side, standby: Side, *, is_kill: bool) -> tuple[float, 
     taken = standby.first_request_after(began)
     assert taken is not None
     if is_kill:
-        working.service.start_and_wait()
+        working.service.start_and_live()
     else:
         working.service.send(signal.SIGCONT)
         time.sleep(SETTLED_SECONDS)
