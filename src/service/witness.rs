@@ -56,17 +56,22 @@ impl Witness {
     }
 
     pub(super) fn limited(&mut self, wait: Option<Wait>, now: Moment) -> Option<Sight> {
-        let is_limit = |wait: &Wait| {
-            matches!(
-                wait.reason,
-                WaitReason::RateLimit | WaitReason::RateLimitWithoutTime | WaitReason::WindowUsedUp
-            )
-        };
-        let Some(wait) = wait.filter(is_limit) else {
+        let Some(wait) = wait else {
             self.limited_since = None;
             return None;
         };
-        let since = *self.limited_since.get_or_insert(now);
+        let since = match wait.reason {
+            // Kombo refuses requests: one wait follows the other, and nothing comes through.
+            WaitReason::RateLimit | WaitReason::RateLimitWithoutTime => {
+                *self.limited_since.get_or_insert(now)
+            }
+            // Who uses up each window waits for the next one again and again, and that is right.
+            WaitReason::WindowUsedUp => now,
+            _ => {
+                self.limited_since = None;
+                return None;
+            }
+        };
         let is_long = now.since(since) + wait.left >= LONG_WAIT;
         is_long.then(|| Sight::of(wait.shown(now)).since(since))
     }
@@ -120,9 +125,14 @@ mod tests {
         };
         let mut limited = |wait, secs| witness.limited(wait, NOON + Duration::from_secs(secs));
         assert_eq!(limited(wait(WaitReason::WindowUsedUp, 59), 0), None);
-        assert_eq!(limited(wait(WaitReason::WindowUsedUp, 29), 30), None);
-        assert_eq!(limited(None, 60), None);
-        assert!(limited(wait(WaitReason::RateLimit, 600), 61).is_some());
-        assert_eq!(limited(wait(WaitReason::Outage, 600), 62), None);
+        for secs in [30, 60, 90, 120, 600] {
+            let used_up = wait(WaitReason::WindowUsedUp, 59);
+            assert_eq!(limited(used_up, secs), None, "a long first load");
+        }
+        assert_eq!(limited(None, 660), None);
+        assert!(limited(wait(WaitReason::RateLimit, 600), 661).is_some());
+        assert_eq!(limited(wait(WaitReason::Outage, 600), 662), None);
+        assert_eq!(limited(wait(WaitReason::RateLimit, 60), 700), None);
+        assert!(limited(wait(WaitReason::RateLimit, 60), 730).is_some());
     }
 }
