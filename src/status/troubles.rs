@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Notes, Status};
 use crate::time::Moment;
-use crate::trouble::{Sight, Trouble, TroubleKind};
+use crate::trouble::{Trouble, TroubleKind};
 use crate::words::{age, counted};
 
 /// Notes are written every half minute. A service with older notes has crashed, hangs, or cannot write to the lake.
@@ -116,7 +116,6 @@ impl Status {
 }
 
 fn trouble(kind: TroubleKind, since: Moment, detail: String) -> Trouble {
-    let Sight { detail, .. } = Sight::of(detail);
     Trouble {
         kind,
         since,
