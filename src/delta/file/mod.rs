@@ -1,5 +1,6 @@
 //! Writes and reads data files in Parquet.
 
+pub(crate) mod column_copy;
 pub(crate) mod data_files;
 pub(crate) mod footer;
 pub(crate) mod lookup;

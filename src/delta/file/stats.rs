@@ -7,7 +7,9 @@
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::{max, max_string, min, min_string};
-use arrow::datatypes::{DataType, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, FieldRef, Schema, TimeUnit, TimestampMicrosecondType};
+use parquet::file::metadata::ParquetMetaData;
+use parquet::file::statistics::Statistics;
 use serde_json::{Map, Value, json};
 
 use crate::time::format_timestamp;
@@ -58,12 +60,7 @@ impl FileStats {
     /// Adds the rows of a batch. All batches of a file have the same columns.
     pub(crate) fn add(&mut self, batch: &RecordBatch) {
         if self.columns.is_empty() {
-            // Delta nests the statistics of a struct and has none for a list. Neither is written here.
-            self.columns = batch
-                .schema()
-                .fields()
-                .iter()
-                .filter(|field| !field.data_type().is_nested() && (self.is_told)(field.name()))
+            self.columns = told(&batch.schema(), self.is_told)
                 .map(|field| ColumnStats {
                     name: field.name().clone(),
                     nulls: 0,
@@ -80,6 +77,38 @@ impl FileStats {
             let seen = Bounds::of(column.as_ref());
             stats.bounds = std::mem::take(&mut stats.bounds).with(seen);
         }
+    }
+
+    /// Takes the statistics from the footer of a file. `None` when the footer does not have them all: texts may be
+    /// cut there.
+    pub(super) fn of_footer(
+        is_told: fn(&str) -> bool,
+        schema: &Schema,
+        footer: &ParquetMetaData,
+    ) -> Option<Self> {
+        let mut stats = Self::new(is_told);
+        for group in footer.row_groups() {
+            stats.rows += u64::try_from(group.num_rows()).ok()?;
+        }
+        for field in told(schema, is_told) {
+            let (mut nulls, mut bounds) = (0, Bounds::Nothing);
+            for group in footer.row_groups() {
+                let mut chunks = group.columns().iter();
+                let chunk = chunks.find(|chunk| chunk.column_path().string() == *field.name())?;
+                let held = chunk.statistics()?;
+                let missing = held.null_count_opt()?;
+                nulls += missing;
+                if missing < u64::try_from(group.num_rows()).ok()? {
+                    bounds = bounds.with(Bounds::of_chunk(field.data_type(), held)?);
+                }
+            }
+            stats.columns.push(ColumnStats {
+                name: field.name().clone(),
+                nulls,
+                bounds,
+            });
+        }
+        Some(stats)
     }
 
     /// Returns the number of rows added.
@@ -109,7 +138,32 @@ impl FileStats {
     }
 }
 
+/// Returns the columns that have statistics. Delta nests the statistics of a struct and has none for a list. Neither is
+/// written here.
+fn told(schema: &Schema, is_told: fn(&str) -> bool) -> impl Iterator<Item = &FieldRef> {
+    let fields = schema.fields().iter();
+    fields.filter(move |field| !field.data_type().is_nested() && is_told(field.name()))
+}
+
 impl Bounds {
+    /// Returns the exact bounds that a footer states of a column with values. `None` when they are not exact.
+    fn of_chunk(data_type: &DataType, held: &Statistics) -> Option<Self> {
+        match (data_type, held) {
+            (DataType::Utf8, Statistics::ByteArray(texts)) => {
+                let exact = texts.min_is_exact() && texts.max_is_exact();
+                let (least, most) = texts.min_opt().zip(texts.max_opt()).filter(|_| exact)?;
+                let (least, most) = (least.as_utf8().ok()?, most.as_utf8().ok()?);
+                Some(Self::Text(least.to_owned(), most.to_owned()))
+            }
+            (DataType::Timestamp(TimeUnit::Microsecond, _), Statistics::Int64(micros)) => {
+                let (least, most) = micros.min_opt().zip(micros.max_opt())?;
+                Some(Self::Micros(*least, *most))
+            }
+            (DataType::Utf8 | DataType::Timestamp(..), _) => None,
+            _ => Some(Self::Unknown),
+        }
+    }
+
     fn of(column: &dyn Array) -> Self {
         let bounds = match column.data_type() {
             DataType::Utf8 => {

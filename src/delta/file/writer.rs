@@ -7,20 +7,23 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{
-    DataType, Date32Type, Float64Type, Int64Type, SchemaRef, TimestampMicrosecondType,
+    DataType, Date32Type, Fields, Float64Type, Int64Type, Schema, SchemaRef,
+    TimestampMicrosecondType,
 };
 use bytes::Bytes;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::ColumnPath;
+use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::delta_error::{DECODING, ENCODING};
@@ -93,19 +96,41 @@ impl FileForm {
         }
     }
 
-    fn properties(&self, first: &RecordBatch, rows: usize, group: usize) -> WriterProperties {
+    /// Returns the columns that a file stores, of the columns of its table.
+    pub(super) fn stored(&self, schema: &SchemaRef) -> SchemaRef {
+        let fields = schema.fields().iter();
+        let stored = fields.filter(|field| Some(field.name().as_str()) != self.left_out);
+        Arc::new(Schema::new_with_metadata(
+            stored.cloned().collect::<Fields>(),
+            schema.metadata().clone(),
+        ))
+    }
+
+    /// Returns what a file's footer says in any case. No column has statistics or a bloom filter yet.
+    pub(super) fn file_properties(&self, schema: &SchemaRef) -> WriterPropertiesBuilder {
         let metadata = self.metadata.iter();
         let metadata = metadata.map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
-        let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("a valid level");
-        let mut properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(group))
-            .set_data_page_row_count_limit(self.page_rows)
+        WriterProperties::builder()
             .set_created_by(
                 concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
             )
             .set_key_value_metadata(Some(metadata.collect()))
-            .set_sorting_columns(self.sorting_columns(&first.schema()))
+            .set_sorting_columns(self.sorting_columns(schema))
+    }
+
+    /// Returns how a file is written, by its first rows, the number of its rows and the rows of a row group.
+    pub(super) fn properties(
+        &self,
+        first: &RecordBatch,
+        rows: usize,
+        group: usize,
+    ) -> WriterProperties {
+        let level = ZstdLevel::try_new(ZSTD_LEVEL).expect("a valid level");
+        let mut properties = self
+            .file_properties(&first.schema())
+            .set_compression(Compression::ZSTD(level))
+            .set_max_row_group_row_count(Some(group))
+            .set_data_page_row_count_limit(self.page_rows)
             .set_statistics_enabled(EnabledStatistics::None);
         for field in first.schema().fields() {
             if !field.data_type().is_nested() && (self.in_files)(field.name()) {
@@ -285,6 +310,12 @@ fn without(batch: &RecordBatch, left_out: Option<&str>) -> RecordBatch {
     batch
         .project(&kept)
         .expect("the positions come from the batch")
+}
+
+/// Returns the columns of a file as Parquet names them.
+pub(super) fn parquet_schema(schema: &Schema) -> Result<SchemaDescriptor, DeltaError> {
+    let converted = ArrowSchemaConverter::new().convert(schema);
+    converted.map_err(|_| ENCODING)
 }
 
 fn leaves(data_type: &DataType) -> usize {
