@@ -1,6 +1,7 @@
 //! Tests of the lake as its callers use it. The tests read the lake's content back from the Parquet files that its
 //! log names.
 
+mod apart;
 mod bases;
 mod concurrency;
 mod crash;

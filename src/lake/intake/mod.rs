@@ -1,7 +1,7 @@
 //! How fetches come into the lake: they are staged, compared with the known rows, and committed in groups.
 //!
-//! A [`Staging`] takes the rows of a fetch and becomes a [`Sealed`] fetch: all rows are on the store, and none is
-//! visible. A [`Committer`] for each Delta table makes the finished fetches of many integrations visible in one log
+//! A [`Staging`] takes the rows of a fetch, writes them in files ([`staged_runs`]), and becomes a [`Sealed`] fetch: all
+//! rows are on the store, and none is visible. A [`Committer`] for each Delta table makes the finished fetches of many integrations visible in one log
 //! entry. [`known_sources`] finds what the lake knows of one table. A full fetch is compared with these sources
 //! ([`comparison`]), and a delta looks up the newest hash of each row in them ([`hash_search`]).
 //!
@@ -16,6 +16,7 @@ pub(in crate::lake) mod raise_bases;
 pub(in crate::lake) mod runs;
 pub(in crate::lake) mod sealed;
 pub(in crate::lake) mod sighting;
+pub(in crate::lake) mod staged_runs;
 pub(in crate::lake) mod staging;
 pub(in crate::lake) mod stored_coverage;
 pub(in crate::lake) mod waiting_rows;

@@ -68,6 +68,23 @@ impl Sorted {
         self.order.len()
     }
 
+    /// Returns the average decoded size of a row in bytes.
+    pub(crate) fn bytes_per_row(&self) -> usize {
+        self.bytes_per_row
+    }
+
+    /// Takes out the rows that are not upserts (deleted or absent), as sorted copies.
+    pub(crate) fn split_off_gone(&mut self) -> Result<Vec<RecordBatch>, DeltaError> {
+        let is_gone = self.is_gone();
+        let (gone, order): (Vec<_>, Vec<_>) = self.order.iter().partition(|row| is_gone(row));
+        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
+        let copies = gone.chunks(self.rows_of_chunk());
+        let copies = copies.map(|part| copied(&batches, part)).collect();
+        drop(is_gone);
+        self.order = order;
+        copies
+    }
+
     /// Returns the hashes of all ids, ascending.
     pub(crate) fn id_hashes(&self) -> Vec<u64> {
         self.hashes(|_| true)
@@ -75,10 +92,12 @@ impl Sorted {
 
     /// Returns the hashes of the ids of rows that are not upserts (deleted or absent), ascending.
     pub(crate) fn gone_hashes(&self) -> Vec<u64> {
+        self.hashes(self.is_gone())
+    }
+
+    fn is_gone(&self) -> impl Fn(&(usize, usize)) -> bool {
         let ops = self.columns(SystemColumn::Op.name());
-        let gone =
-            |&(batch, row): &(usize, usize)| RowOp::of(ops[batch].value(row)) != RowOp::Upsert;
-        self.hashes(gone)
+        move |&(batch, row)| RowOp::of(ops[batch].value(row)) != RowOp::Upsert
     }
 
     fn hashes(&self, of: impl Fn(&(usize, usize)) -> bool) -> Vec<u64> {
@@ -114,14 +133,22 @@ impl Sorted {
     }
 
     fn chunks(&self) -> impl Iterator<Item = Result<RecordBatch, DeltaError>> {
-        let rows = (CHUNK_BYTES / self.bytes_per_row.max(1)).max(1);
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
-        self.order.chunks(rows).map(move |part| match *part {
+        let parts = self.order.chunks(self.rows_of_chunk());
+        parts.map(move |part| match *part {
             // A row of many megabytes is not copied.
             [(batch, row)] => Ok(batches[batch].slice(row, 1)),
-            _ => interleave_record_batch(&batches, part).map_err(|_| ENCODING),
+            _ => copied(&batches, part),
         })
     }
+
+    fn rows_of_chunk(&self) -> usize {
+        (CHUNK_BYTES / self.bytes_per_row.max(1)).max(1)
+    }
+}
+
+fn copied(batches: &[&RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch, DeltaError> {
+    interleave_record_batch(batches, rows).map_err(|_| ENCODING)
 }
 
 /// Returns the hashes that occur in more than one run, ascending. Each run must be ascending.

@@ -13,6 +13,7 @@ use crate::decode::{ObservedRow, observed_rows};
 use crate::delta::delta_error::DECODING;
 use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::writer::read;
+use crate::delta::log::AddFile;
 use crate::ids::IntegrationKey;
 use crate::lake::conform::conform;
 use crate::lake::intake::FetchIntake;
@@ -21,6 +22,7 @@ use crate::lake::intake::comparison::{Comparison, Keep, Sampled, Shown, ShownIds
 use crate::lake::intake::known_sources::{KnownSources, is_taken_over};
 use crate::lake::intake::pending_fetch::{FetchedRows, FinishedFetch};
 use crate::lake::intake::runs::hash;
+use crate::lake::intake::staged_runs::says_upserts_only;
 use crate::lake::layout::LakeTable;
 use crate::lake::{LakeError, SnapshotHistory};
 use crate::sink::{MissingRows, Provenance, Receipt};
@@ -62,13 +64,13 @@ impl Sealed {
         }
     }
 
-    /// Returns the paths of the files that hold rows of this fetch only.
-    pub(in crate::lake) fn paths(&self) -> impl Iterator<Item = &str> {
+    /// Returns the files that hold rows of this fetch only.
+    pub(in crate::lake) fn files(&self) -> impl Iterator<Item = &AddFile> {
         let files = match &self.finished.rows {
             FetchedRows::Files(files) => &files[..],
             FetchedRows::Shared(_) => &[],
         };
-        files.iter().map(|file| file.add.path.as_str())
+        files.iter().map(|file| &file.add)
     }
 
     /// Returns whether `current` has everything that the replaced snapshot saw.
@@ -164,8 +166,9 @@ impl Sealed {
             return Ok(());
         }
         let (schema, key) = (self.endpoint.schema(), self.key());
-        for path in self.paths() {
-            let file = self.committer.table.files.read(path).await?;
+        let mixed = self.files().filter(|file| !says_upserts_only(&file.tags));
+        for file in mixed {
+            let file = self.committer.table.files.read(&file.path).await?;
             let deleted = Arc::clone(&self.compared);
             let found = on_cpu(move || deleted_rows(file, &deleted)).await??;
             for batch in found {

@@ -1,13 +1,12 @@
 //! One fetch on its way into the lake. Rows become files as they arrive, and become visible together at the end.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 
 use crate::catalog::{Endpoint, SystemColumn};
 use crate::decode::{QuarantinedRow, times};
-use crate::delta::file::data_files::{Written, on_cpu};
+use crate::delta::file::data_files::on_cpu;
 use crate::delta::file::writer::decoded_bytes;
 use crate::delta::log::LogState;
 use crate::delta::object_key::Partition;
@@ -16,8 +15,9 @@ use crate::lake::intake::FetchIntake;
 use crate::lake::intake::committer::Committer;
 use crate::lake::intake::comparison::ShownIds;
 use crate::lake::intake::pending_fetch::{Fence, FetchedRows, FinishedFetch};
-use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
+use crate::lake::intake::runs::Sorted;
 use crate::lake::intake::sealed::Sealed;
+use crate::lake::intake::staged_runs::StagedRuns;
 use crate::lake::layout::{of_day, of_integration};
 use crate::lake::ledgers::quarantine;
 use crate::lake::table_txns::TableTxns;
@@ -47,20 +47,10 @@ pub struct Staging {
     observed: Option<(ObservedAt, ObservedAt)>,
     waiting: Vec<RecordBatch>,
     waiting_bytes: usize,
-    runs: Vec<Run>,
+    runs: StagedRuns,
     quarantined: Vec<QuarantinedRow>,
     /// Whether a run was lost on its way: then the staged rows are not the complete fetch.
     torn: bool,
-}
-
-/// A sorted part of the rows, in a file.
-struct Run {
-    written: Written,
-    /// Hashes of the ids, ascending.
-    hashes: Vec<u64>,
-    /// Hashes of the ids of deleted or absent rows, ascending. Part of `hashes`.
-    gone: Vec<u64>,
-    bytes_per_row: usize,
 }
 
 impl Staging {
@@ -74,6 +64,7 @@ impl Staging {
         let key = fetch.table.integration.key();
         let start = TableTxns::of(&key, |app| state.txn(app));
         let replaced = SnapshotHistory::of(&key, |app| state.txn(app));
+        let runs = StagedRuns::new(committer.table.clone(), committer.replaces());
         Self {
             intake,
             committer,
@@ -84,7 +75,7 @@ impl Staging {
             observed: None,
             waiting: Vec::new(),
             waiting_bytes: 0,
-            runs: Vec::new(),
+            runs,
             quarantined: Vec::new(),
             torn: false,
         }
@@ -126,7 +117,7 @@ impl Staging {
         if self.torn {
             return Err(LakeError::Torn);
         }
-        let (mut present, mut deleted) = (Vec::new(), Vec::new());
+        let mut ids = ShownIds::default();
         let rows = match self.fetch.mode {
             FetchMode::Delta { .. }
                 if self.runs.is_empty() && self.waiting_bytes <= SHARED_BYTES =>
@@ -135,15 +126,11 @@ impl Staging {
                 FetchedRows::Shared(on_cpu(move || Sorted::new(batches).into_batches()).await??)
             }
             _ => {
-                self.upload_run().await?;
-                self.drop_older_observations().await?;
-                let runs = std::mem::take(&mut self.runs);
-                let mut files = Vec::new();
-                for run in runs {
-                    present.push(without(run.hashes, &run.gone));
-                    deleted.push(run.gone);
-                    files.push(run.written);
-                }
+                let (partition, waiting) = (self.partition(), std::mem::take(&mut self.waiting));
+                self.runs.add_last(waiting, partition.clone()).await?;
+                self.runs.drop_older_observations(&partition).await?;
+                let files;
+                (files, ids) = self.runs.take_files();
                 FetchedRows::Files(files)
             }
         };
@@ -167,10 +154,7 @@ impl Staging {
             endpoint: self.endpoint,
             finished,
             replaced: self.replaced,
-            ids: ShownIds {
-                present: Arc::new(present),
-                deleted: Arc::new(deleted),
-            },
+            ids,
             compared: Arc::default(),
         })
     }
@@ -234,98 +218,16 @@ impl Staging {
     }
 
     async fn upload_run(&mut self) -> Result<(), LakeError> {
-        let (batches, bytes) = (std::mem::take(&mut self.waiting), self.waiting_bytes);
+        let batches = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
         if batches.is_empty() {
             return Ok(());
         }
         self.torn = true;
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        let (sorted, hashes, gone) = on_cpu(move || {
-            let sorted = Sorted::new(batches);
-            let hashes = sorted.id_hashes();
-            let gone = sorted.gone_hashes();
-            (sorted, hashes, gone)
-        })
-        .await?;
-        let written = self
-            .committer
-            .table
-            .files
-            .write(move |form| sorted.encode(form), self.partition())
-            .await?;
-        self.runs.extend(written.map(|written| Run {
-            written,
-            hashes,
-            gone,
-            bytes_per_row: bytes / rows.max(1),
-        }));
+        let run_bytes = self.intake.tables.settings.run_bytes.get();
+        let partition = self.partition();
+        self.runs.add(batches, partition, run_bytes).await?;
         self.torn = false;
         Ok(())
     }
-
-    /// Keeps one row per id over all runs: the latest observation.
-    async fn drop_older_observations(&mut self) -> Result<(), LakeError> {
-        let hashes: Vec<&[u64]> = self.runs.iter().map(|run| run.hashes.as_slice()).collect();
-        let repeated = repeated(&hashes);
-        let concerned: Vec<usize> = (0..self.runs.len())
-            .filter(|run| intersects(&self.runs[*run].hashes, &repeated))
-            .collect();
-        let mut losers: HashMap<usize, Vec<usize>> = HashMap::new();
-        for part in repeated.chunks(CONTEST_IDS) {
-            let mut contest = Contest::over(part);
-            for run in &concerned {
-                let run = *run;
-                let file = self.read(run).await?;
-                contest = on_cpu(move || contest.enter(run, file)).await??;
-            }
-            for (run, row) in contest.losers() {
-                losers.entry(run).or_default().push(row);
-            }
-        }
-        for (run, mut rows) in losers {
-            rows.sort_unstable();
-            self.rewrite(run, rows).await?;
-        }
-        self.runs.retain(|run| run.written.rows > 0);
-        Ok(())
-    }
-
-    async fn read(&self, run: usize) -> Result<bytes::Bytes, LakeError> {
-        let path = &self.runs[run].written.add.path;
-        Ok(self.committer.table.files.read(path).await?)
-    }
-
-    /// Writes a run's file again without the rows `losers`. The older file stays unreferenced.
-    async fn rewrite(&mut self, run: usize, losers: Vec<usize>) -> Result<(), LakeError> {
-        let partition = self.partition();
-        let run = &mut self.runs[run];
-        let files = &self.committer.table.files;
-        let rewritten = files
-            .write_without(&run.written, losers, run.bytes_per_row, partition)
-            .await?;
-        match rewritten {
-            Some(written) => run.written = written,
-            None => run.written.rows = 0,
-        }
-        Ok(())
-    }
-}
-
-/// Removes the hashes in `gone`. Both lists are ascending.
-fn without(mut hashes: Vec<u64>, gone: &[u64]) -> Vec<u64> {
-    if !gone.is_empty() {
-        hashes.retain(|hash| gone.binary_search(hash).is_err());
-    }
-    hashes
-}
-
-/// Returns whether two ascending lists have a hash in common.
-fn intersects(hashes: &[u64], repeated: &[u64]) -> bool {
-    let (few, many) = if hashes.len() < repeated.len() {
-        (hashes, repeated)
-    } else {
-        (repeated, hashes)
-    };
-    few.iter().any(|hash| many.binary_search(hash).is_ok())
 }

@@ -23,7 +23,7 @@ async fn sealed(lake: &Lake, fetch: &Fetch, row: Row, at: i64) -> Sealed {
 /// Returns the key of the only file of a fetch.
 fn file_of(sealed: &Sealed) -> object_store::path::Path {
     let folder = Part::Snapshots.of(tags().name()).path();
-    let path = sealed.paths().next().expect("a file");
+    let path = &sealed.files().next().expect("a file").path;
     format!("{folder}/{path}").into()
 }
 
