@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
 
 ALPHABET = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -98,6 +99,13 @@ class Api:
         return [EMPTY]
 
 
+class Answers(Protocol):
+    """What answers requests."""
+
+    def answer(self, target: str, integration: str) -> list[bytes]:
+        """Returns the body of an answer, in pieces."""
+
+
 class Connection:
     """One client: what it has sent and what it still has to receive."""
 
@@ -106,7 +114,7 @@ class Connection:
         self.asked = b""
         self.waiting: list[memoryview] = []
 
-    def receive(self, api: "Api") -> bool:
+    def receive(self, api: "Answers") -> bool:
         """Reads requests and answers them; false when the client is gone."""
         try:
             data = self.client.recv(READ_AT_ONCE)
@@ -144,7 +152,7 @@ class Connection:
                 self.waiting[0] = self.waiting[0][sent:]
 
 
-def serve(api: "Api", port: int) -> None:
+def serve(api: "Answers", port: int) -> None:
     """Answers until the process ends."""
     listener = socket.create_server(("127.0.0.1", port), backlog=1024)
     listener.setblocking(False)
