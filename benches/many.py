@@ -30,6 +30,7 @@ ENDPOINTS = (
     "staffing-entities",
 )
 CHANGING = ("employees", "absences", "time-off-balances")
+WINDOW_SECONDS = 60
 CHANGED_AT = b'"changed_at":"'
 # For each number of places the alphabet, turned by so many.
 TURNED = [bytes(ALPHABET[(PLACE[b] + by) % 58] if b in PLACE else b for b in range(256)) for by in range(58)]
@@ -58,13 +59,17 @@ def size_of(number: int, endpoint: str) -> int:
 class Customers:
     """The rows of all customers, as pages of JSON."""
 
-    def __init__(self, folder: Path, integrations: int) -> None:
+    status, headers = b"200 OK", b""
+
+    def __init__(self, folder: Path, integrations: int, limit: int = 0, latency_s: float = 0.0) -> None:
+        self.limit, self.latency_s = limit, latency_s
+        self.window, self.used = 0.0, 0
         self.integrations = integrations
         self.lines = {one: self._read(folder, one) for one in ENDPOINTS}
         self.models = sorted({model for one in ENDPOINTS for model in self._models(one)})
         self.changed: dict[int, tuple[float, int]] = {}
-        self.requests = self.lists = self.rows = self.bytes = 0
-        self.first_list = 0.0
+        self.requests = self.lists = self.rows = self.bytes = self.refused = 0
+        self.first_request = self.last_request = 0.0
 
     @staticmethod
     def _models(endpoint: str) -> list[str]:
@@ -79,20 +84,20 @@ class Customers:
 
     def answer(self, target: str, integration: str) -> list[bytes]:
         """Returns the body of an answer, in pieces."""
-        self.requests += 1
         parts = urlsplit(target)
         query = parse_qs(parts.query)
         name = parts.path.rpartition("/")[2]
+        self.status, self.headers = b"200 OK", b""
+        if not name.startswith("__") and not self._grants():
+            return [EMPTY]
         if name in self.lines:
             return self._list(name, int(integration.rpartition("-")[2]), query)
         if name == "check-api-key":
             return [b'{"status":"success","data":{"environment_id":"bench"}}']
         if name == "__stats":
-            self.requests -= 1
-            told = {one: getattr(self, one) for one in ("requests", "lists", "rows", "bytes", "first_list")}
-            return [json.dumps(told).encode()]
+            names = ("requests", "lists", "rows", "bytes", "refused", "first_request", "last_request")
+            return [json.dumps({one: getattr(self, one) for one in names}).encode()]
         if name == "__change":
-            self.requests -= 1
             return [b'{"changed":%d}' % self._change(int(query["round"][0]), int(query["share"][0]))]
         if "/integrations/" in parts.path:
             models = [{"id": one, "is_available": True} for one in self.models]
@@ -101,9 +106,29 @@ class Customers:
             return [json.dumps({"status": "success", "data": data}).encode()]
         return [EMPTY]
 
+    def _grants(self) -> bool:
+        """Counts a request. A window of a minute starts with its first request, and grants the limit."""
+        now = time.monotonic()
+        self.requests += 1
+        self.first_request = self.first_request or now
+        self.last_request = now
+        if not self.limit:
+            return True
+        if now - self.window >= WINDOW_SECONDS or not self.window:
+            self.window, self.used = now, 0
+        granted = self.used < self.limit
+        self.used += granted
+        reset = int(self.window + WINDOW_SECONDS - now) + 1
+        told = (self.limit, self.limit - self.used, reset)
+        self.headers = b"RateLimit-Limit: %d\r\nRateLimit-Remaining: %d\r\nRateLimit-Reset: %d\r\n" % told
+        if not granted:
+            self.refused += 1
+            self.status = b"429 Too Many Requests"
+            self.headers += b"Retry-After: %d\r\n" % reset
+        return granted
+
     def _list(self, endpoint: str, number: int, query: dict[str, list[str]]) -> list[bytes]:
         self.lists += 1
-        self.first_list = self.first_list or time.time()
         total = size_of(number, endpoint)
         if "ids" in query:
             return [EMPTY]
@@ -159,12 +184,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=Path, required=True)
     parser.add_argument("--integrations", type=int, required=True)
+    parser.add_argument("--limit", type=int, default=0, help="requests that a window of a minute grants; 0: no limit")
+    parser.add_argument("--latency-ms", type=int, default=0)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--until-parent", action="store_true", help="end when standard input ends")
     arguments = parser.parse_args()
     if arguments.until_parent:
         end_with_parent()
-    serve(Customers(arguments.records, arguments.integrations), arguments.port)
+    customers = Customers(arguments.records, arguments.integrations, arguments.limit, arguments.latency_ms / 1000)
+    serve(customers, arguments.port)
 
 
 if __name__ == "__main__":

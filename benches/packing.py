@@ -47,8 +47,8 @@ class Rhythm:
     def __str__(self) -> str:
         age = f"{self.age // 60} min" if self.age < HOUR else f"{self.age // HOUR} h"
         if self.gap:
-            return f"{age}, every {self.gap // HOUR} h at most"
-        return age if self.share is None else f"{self.share:.1%} changed, or {age}"
+            return f"{age} old, at most every {self.gap // HOUR} h"
+        return f"{age} old" if self.share is None else f"{age} old, or {self.share:.1%} changed"
 
 
 RHYTHMS = (
@@ -200,10 +200,10 @@ def folds(year: Year, days: int) -> None:
         f" ({year.changed * ROW_BYTES / days / 1e6:,.1f} MB) change in a day.\n"
     )
     print(
-        "| File | Files | Rewritten when | GB a day | Write amplification | Old versions within 14 days, GB"
+        "| File | Files | Rewritten when the oldest change is | GB a day | Write amplification"
         " | Wait of a change, median | p99 | Oldest change of a file, median | p99 |"
     )
-    print("|---|---|---|---|---|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|---|---|---|")
     for megabytes in FILES_MB:
         file_rows = megabytes * 1_000_000 // ROW_BYTES // CELL_ROWS * CELL_ROWS
         for rhythm in RHYTHMS:
@@ -216,7 +216,6 @@ def folds(year: Year, days: int) -> None:
                 str(rhythm),
                 f"{written / days / 1e9:,.2f}",
                 f"{written / (year.changed * ROW_BYTES):,.0f}",
-                f"{written / days * 14 / 1e9:,.0f}",
                 quantile(folding.waits, 0.5),
                 quantile(folding.waits, 0.99),
                 quantile(folding.oldest, 0.5),

@@ -15,6 +15,8 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import parse_qs, urlsplit
@@ -70,6 +72,8 @@ def _renamed(text: bytes, ids: list[int], rounds: int) -> bytes:
 class Api:
     """What the stand-in answers, and how often."""
 
+    status, headers, latency_s = b"200 OK", b"", 0.0
+
     def __init__(self, records: Records) -> None:
         self.records = records
         self.requests = self.pages = 0
@@ -100,7 +104,11 @@ class Api:
 
 
 class Answers(Protocol):
-    """What answers requests."""
+    """What answers requests. Status and headers are those of the last answer."""
+
+    status: bytes
+    headers: bytes
+    latency_s: float
 
     def answer(self, target: str, integration: str) -> list[bytes]:
         """Returns the body of an answer, in pieces."""
@@ -132,8 +140,8 @@ class Connection:
             date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime()).encode()
             self.waiting.append(
                 memoryview(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nDate: %s\r\nContent-Length: %d\r\n\r\n"
-                    % (date, length)
+                    b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nDate: %s\r\n%sContent-Length: %d\r\n\r\n"
+                    % (api.status, date, api.headers, length)
                 )
             )
             self.waiting += map(memoryview, body)
@@ -160,8 +168,15 @@ def serve(api: "Answers", port: int) -> None:
     poll = select.epoll()
     poll.register(listener, select.EPOLLIN)
     clients: dict[int, Connection] = {}
+    # Answers that wait for the latency to pass, in the order of their requests.
+    late: deque[tuple[float, Connection]] = deque()
     while True:
-        for number, event in poll.poll():
+        wait = max(0.0, late[0][0] - time.monotonic()) if late else None
+        ready = poll.poll(wait)
+        while late and late[0][0] <= time.monotonic():
+            with suppress(OSError):
+                late.popleft()[1].send()
+        for number, event in ready:
             if number == listener.fileno():
                 client, _ = listener.accept()
                 client.setblocking(False)
@@ -173,6 +188,9 @@ def serve(api: "Answers", port: int) -> None:
             one = clients[number]
             try:
                 alive = one.receive(api) if event & ~select.EPOLLOUT else True
+                if api.latency_s and event & select.EPOLLIN:
+                    late.append((time.monotonic() + api.latency_s, one))
+                    continue
                 one.send()
             except (ConnectionError, OSError):
                 alive = False
