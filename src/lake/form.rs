@@ -41,7 +41,7 @@ const LOOKUP_PAGE_ROWS: usize = 2_048;
 /// Returns the partition column of a table.
 pub(super) fn partition_column(table: &LakeTable) -> Option<&'static str> {
     match table {
-        LakeTable::Snapshots(_) | LakeTable::Current(_) => Some(INTEGRATION_KEY),
+        LakeTable::Snapshots(_) => Some(INTEGRATION_KEY),
         LakeTable::Deltas(_) | LakeTable::Drift => Some(COMMIT_DATE),
         _ => None,
     }
@@ -61,8 +61,10 @@ pub(super) fn file_form(table: &LakeTable, settings: &LakeSettings) -> FileForm 
         left_out: partition_column(table),
         sorted_by: match table {
             // The integration key is not stored in these files. `_integration_id` is the same in all rows of a file.
-            LakeTable::Snapshots(_) | LakeTable::Current(_) => &["_integration_id", "id"],
-            LakeTable::Deltas(_) | LakeTable::Drift => &[INTEGRATION_KEY, "id"],
+            LakeTable::Snapshots(_) => &["_integration_id", "id"],
+            LakeTable::Deltas(_) | LakeTable::Current(_) | LakeTable::Drift => {
+                &[INTEGRATION_KEY, "id"]
+            }
             _ => &[],
         },
         row_group_bytes: settings.row_group_bytes.get(),

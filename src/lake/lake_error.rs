@@ -166,7 +166,7 @@ impl LakeError {
                     "use a store that honours put-if-absent: S3, GCS, Azure, a recent MinIO, or a local disk"
                 }
                 LayoutError::Lost { .. } => {
-                    "put kombo_layout.json back from a backup; without a backup, write {\"layout_version\":2} into it"
+                    "put kombo_layout.json back from a backup; without a backup, write {\"layout_version\":3} into it"
                 }
                 LayoutError::Garbled => "set `url` of the sink to a lake or to an empty folder",
                 _ => self.fault_advice(),

@@ -3,6 +3,7 @@
 //! No other module builds a key. An integration id gets into a key only as an [`IntegrationKey`], so no webhook
 //! content can lead out of the lake's folder.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use object_store::path::Path;
@@ -18,7 +19,7 @@ use crate::json;
 use crate::time::{Moment, format_date, parse_date};
 
 /// The layout version that this build writes. This build reads no other version.
-pub const LAYOUT_VERSION: u64 = 2;
+pub const LAYOUT_VERSION: u64 = 3;
 
 /// A Delta table of the lake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -77,7 +78,7 @@ pub fn parts_in(folder: &str) -> [TablePath; 3] {
     ["snapshots", "deltas", "current"].map(|part| TablePath::new(&format!("{folder}/{part}")))
 }
 
-/// The partition column of `snapshots` and `current`.
+/// The partition column of `snapshots`. In `current` it is the first column that files are sorted by.
 pub const INTEGRATION_KEY: &str = "integration_key";
 
 /// The partition column of `deltas` and `kombo_drift`.
@@ -89,11 +90,64 @@ pub fn of_integration(key: &IntegrationKey) -> Partition {
     Partition::Of(INTEGRATION_KEY.into(), key.to_string())
 }
 
-/// Returns the key of the integration of a data file, from its partition. `None` in tables that are not partitioned
-/// by integration.
+/// Returns the key of the only integration that a data file has rows of, from its partition or its bounds. `None` when
+/// the file has rows of several integrations, or when that is not known.
 #[must_use]
 pub fn key_of_file(file: &LiveFile) -> Option<&str> {
-    file.partition_values.get(INTEGRATION_KEY)?.as_deref()
+    if let Some(key) = file.partition_values.get(INTEGRATION_KEY) {
+        return key.as_deref();
+    }
+    let (least, most) = file.bounds.keys.as_ref()?;
+    (least == most).then_some(least.as_str())
+}
+
+/// The tag of a data file that names the integrations that the file has rows of: the last [`KEY_DIGITS`] characters of
+/// each key, ascending. Without the tag, the bounds of a file with rows of many integrations admit almost every key.
+const KEYS_TAG: &str = "kombo.integrations";
+
+/// Characters of a key in [`KEYS_TAG`]: 24 bits of the key's digest. One in some ten thousand answers says wrongly that
+/// a file of a thousand integrations may have rows of another one.
+const KEY_DIGITS: usize = 6;
+
+/// Returns the tag that names the integrations of a data file, and its value.
+#[must_use]
+pub fn keys_tag<'a>(keys: impl IntoIterator<Item = &'a str>) -> (String, String) {
+    let mut digits: Vec<&str> = keys.into_iter().map(digits_of).collect();
+    digits.sort_unstable();
+    digits.dedup();
+    (KEYS_TAG.to_owned(), digits.concat())
+}
+
+/// Returns whether a data file may have rows of an integration, by its partition, its bounds and its tag.
+#[must_use]
+pub fn may_hold(file: &LiveFile, key: &str) -> bool {
+    if let Some(only) = key_of_file(file) {
+        return only == key;
+    }
+    file.may_hold(key, None) && file.tags.get(KEYS_TAG).is_none_or(|tag| names(tag, key))
+}
+
+/// Returns whether all integrations that a data file has rows of are known to be among `keys`.
+#[must_use]
+pub fn holds_only(file: &LiveFile, keys: &BTreeSet<&str>) -> bool {
+    if let Some(only) = key_of_file(file) {
+        return keys.contains(only);
+    }
+    let known: BTreeSet<&[u8]> = keys.iter().map(|key| digits_of(key).as_bytes()).collect();
+    file.tags.get(KEYS_TAG).is_some_and(|tag| {
+        let mut digits = tag.as_bytes().chunks(KEY_DIGITS);
+        digits.all(|digits| known.contains(digits))
+    })
+}
+
+fn names(tag: &str, key: &str) -> bool {
+    let mut digits = tag.as_bytes().chunks(KEY_DIGITS);
+    digits.any(|digits| digits == digits_of(key).as_bytes())
+}
+
+fn digits_of(key: &str) -> &str {
+    let first = key.len().saturating_sub(KEY_DIGITS);
+    key.get(first..).unwrap_or(key)
 }
 
 /// Returns the partition of a day: `commit_date=YYYY-MM-DD`. `days` counts from the epoch, in UTC.

@@ -57,7 +57,7 @@ pub use care::{
     RepairSettings, RepairedTable, TablePurge, TableUpkeep, UpkeepReport, UpkeepSettings,
 };
 pub use chores::{FullInterval, PurgeAnswers, ToldFold, WhyKept};
-pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, Unfolded};
+pub use fold::{FoldReport, FoldSettings, FoldedTable, Release, SharedFile, Unfolded};
 pub use intake::{Sealed, Sighting, Staging};
 pub use lake_error::LakeError;
 pub use ledgers::{
@@ -296,9 +296,8 @@ impl Lake {
 
     /// Returns which tables of an endpoint have unfolded changes, as far as this process knows: from its own commits
     /// and from its last read. [`Lake::look_for_unfolded`] reads again.
-    #[must_use]
-    pub fn unfolded(&self, endpoint: &Endpoint) -> Vec<Unfolded> {
-        self.folding.unfolded(endpoint)
+    pub async fn unfolded(&self, endpoint: &Endpoint) -> Result<Vec<Unfolded>, LakeError> {
+        self.folding.unfolded(endpoint).await
     }
 
     /// Returns the log versions on which the answer of [`Lake::unfolded`] depends. The same versions give the same

@@ -46,7 +46,7 @@ def test_upgrade_and_go_back(machine: Machine) -> None:
         machine.until_right()
         machine.run("systemctl stop kombo-source")
         old = machine.lake
-        (old / "kombo_layout.json").write_text('{"layout_version":3}')
+        (old / "kombo_layout.json").write_text('{"layout_version":4}')
         before = _files(old)
         page.follow("The lake has another layout version", 0)
         page.follow("The lake has another layout version", 1)

@@ -96,7 +96,7 @@ def test_a_store_that_overwrites_is_refused_at_each_start(running: Running, tmp_
             assert bucket_is_empty(server)
         # A lake that was copied to such a server is not written to either.
         s3_client(server.options).put_object(
-            Bucket=BUCKET, Key="customers/one/kombo_layout.json", Body=b'{"layout_version":2}'
+            Bucket=BUCKET, Key="customers/one/kombo_layout.json", Body=b'{"layout_version":3}'
         )
         for verb in ("fold", "upkeep"):
             outcome = _verb(server, verb, expected=CONFIGURATION)

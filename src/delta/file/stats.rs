@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 use crate::time::format_timestamp;
 
 /// Characters of a text in a bound, at most.
-const BOUND_CHARS: usize = 64;
+pub(crate) const BOUND_CHARS: usize = 128;
 
 /// Timestamps that every reader can parse, in microseconds: from 0001-01-01 to the end of 9999-12-31.
 const WRITABLE_MICROS: std::ops::Range<i64> = -62_135_596_800_000_000..253_402_300_799_999_001;

@@ -9,6 +9,7 @@ use crate::catalog::SystemColumn;
 use crate::delta::Sifting;
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
+use crate::lake::layout::may_hold;
 use crate::time::Moment;
 
 /// Columns that decide whether a row is removed.
@@ -48,14 +49,10 @@ impl Leaving {
     /// Returns whether the file may hold selected rows, by its bounds in the log.
     pub(super) fn touches(&self, file: &LiveFile) -> bool {
         let earliest = file.bounds.observed_us.map_or(i64::MIN, |(at, _)| at);
-        let may_hold = |key: &str| {
-            let keys = file.bounds.keys.as_ref();
-            keys.is_none_or(|(least, most)| (least.as_str()..=most.as_str()).contains(&key))
-        };
         let mut some = self.of.iter();
         self.of_everyone
             .is_some_and(|until_us| until_us >= earliest)
-            || some.any(|(key, until_us)| *until_us >= earliest && may_hold(key))
+            || some.any(|(key, until_us)| *until_us >= earliest && may_hold(file, key))
     }
 
     /// Returns the filter that removes the selected rows from a file. The file is rewritten when at least one in

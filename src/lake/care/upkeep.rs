@@ -15,6 +15,7 @@ use crate::lake::care::leaving::Leaving;
 use crate::lake::care::upkeep_report::{TableUpkeep, UpkeepReport};
 use crate::lake::care::upkeep_settings::UpkeepSettings;
 use crate::lake::care::{repair_copies, retain};
+use crate::lake::fold::{FoldSettings, pack};
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers::{self, LEDGERS};
 use crate::lake::operation::Operation;
@@ -153,9 +154,7 @@ impl Upkeep<'_> {
             }
             _ => {}
         }
-        if is_compacted(&table.name) {
-            self.compact(table, done, failed).await?;
-        }
+        self.merge(table, done, failed).await?;
         if done.left_files > 0 && !dry_run {
             // With it the log can be cut in time, however few commits follow.
             table.log.try_checkpoint().await;
@@ -188,6 +187,25 @@ impl Upkeep<'_> {
         if !dry_run {
             table.log.clean_up(&outdated).await?;
             table.log.replace_flawed().await?;
+        }
+        Ok(())
+    }
+
+    /// Merges files of the tables that collect small ones.
+    async fn merge(
+        &self,
+        table: &OpenTable,
+        done: &mut TableUpkeep,
+        failed: &mut Vec<DeltaError>,
+    ) -> Result<(), DeltaError> {
+        if is_compacted(&table.name) {
+            self.compact(table, done, failed).await?;
+        }
+        if matches!(table.name, LakeTable::Current(_)) {
+            let settings = FoldSettings::default();
+            let packed = pack(table, &settings, self.settings.dry_run).await?;
+            done.merged_files += packed.files;
+            done.merged_into += packed.into;
         }
         Ok(())
     }

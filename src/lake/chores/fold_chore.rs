@@ -103,7 +103,7 @@ impl FoldChore {
             self.holds_at = Some(Instant::now());
         }
         for endpoint in self.endpoints.clone() {
-            let due = self.due(&endpoint);
+            let due = self.due(&endpoint).await;
             if !due.is_empty() {
                 self.fold(&endpoint, &due, beside).await;
             }
@@ -168,20 +168,24 @@ impl FoldChore {
         Some(Sight::of(format!("{places}, such as {first}")))
     }
 
-    fn due(&mut self, endpoint: &Endpoint) -> BTreeSet<IntegrationKey> {
+    /// Returns the tables to fold now. Tables that share a file with one that is due are due, too: the file is rewritten
+    /// anyway.
+    async fn due(&mut self, endpoint: &Endpoint) -> BTreeSet<IntegrationKey> {
         let (name, now) = (endpoint.name(), Instant::now());
         if self.not_before.get(name).is_some_and(|at| *at > now) {
             return BTreeSet::new();
         }
-        let unfolded = self.unfolded(endpoint);
+        let unfolded = self.unfolded(endpoint).await;
         let waits: HashSet<&IntegrationKey> = unfolded.iter().map(|one| &one.key).collect();
         self.since
             .retain(|(of, key), _| of != name || waits.contains(key));
-        let mut due: BTreeSet<_> = unfolded
-            .iter()
-            .filter(|one| self.is_due(name, one, now))
-            .map(|one| one.key.clone())
-            .collect();
+        let mut is_due = |one: &&Unfolded| self.is_due(name, one, now);
+        let due: Vec<&Unfolded> = unfolded.iter().filter(|one| is_due(one)).collect();
+        let rewritten: HashSet<&str> = due.iter().filter_map(|one| path_of(one)).collect();
+        let is_along = |one: &&Unfolded| path_of(one).is_some_and(|path| rewritten.contains(path));
+        let along = unfolded.iter().filter(is_along);
+        let due = due.iter().copied().chain(along);
+        let mut due: BTreeSet<IntegrationKey> = due.map(|one| one.key.clone()).collect();
         let accepted = self.accepted.iter().filter(|(of, _)| of == name);
         due.extend(accepted.map(|(_, key)| key.clone()));
         due.retain(|key| {
@@ -193,14 +197,15 @@ impl FoldChore {
 
     /// Returns the waiting tables. Uses the last list while the log versions are equal, so that thousands of quiet
     /// tables are not checked every time.
-    fn unfolded(&mut self, endpoint: &Endpoint) -> Vec<Unfolded> {
+    async fn unfolded(&mut self, endpoint: &Endpoint) -> Vec<Unfolded> {
         let versions = self.lake.known_versions(endpoint);
         if let Some((known, unfolded)) = self.unfolded.get(endpoint.name())
             && *known == versions
         {
             return unfolded.clone();
         }
-        let unfolded = self.lake.unfolded(endpoint);
+        // A log that cannot be read is reported when it is read for a fold.
+        let unfolded = self.lake.unfolded(endpoint).await.unwrap_or_default();
         let entry = (versions, unfolded.clone());
         self.unfolded.insert(endpoint.name().clone(), entry);
         unfolded
@@ -209,6 +214,14 @@ impl FoldChore {
     fn is_due(&mut self, endpoint: &EndpointName, one: &Unfolded, now: Instant) -> bool {
         let table = (endpoint.clone(), one.key.clone());
         let since = *self.since.entry(table).or_insert(now);
+        let (at, max_age) = (self.lake.tables().now(), self.settings.max_age);
+        if one
+            .shared
+            .as_ref()
+            .is_some_and(|file| file.rests(at, max_age))
+        {
+            return false;
+        }
         let waiting = WaitingTable {
             at_once: one.at_once,
             age: Some(now.saturating_duration_since(since)),
@@ -272,6 +285,11 @@ impl FoldChore {
             self.aside.insert(table, (until, times.saturating_add(1)));
         }
     }
+}
+
+/// Returns the path of the file that a table shares with others.
+fn path_of(one: &Unfolded) -> Option<&str> {
+    one.shared.as_ref().map(|file| file.path.as_str())
 }
 
 fn count(report: &FoldReport, took: Duration, metrics: &Metrics) {

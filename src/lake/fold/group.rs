@@ -11,18 +11,19 @@ use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
 use crate::lake::LakeError;
 use crate::lake::conform::union;
-use crate::lake::fold::finished_fold::{FinishedFold, FoldEntry};
+use crate::lake::fold::finished_fold::{FinishedFold, FinishedUnits, FoldEntry};
 use crate::lake::fold::fold_plan::FoldPlan;
 use crate::lake::fold::group_work::GroupWork;
 use crate::lake::fold::hold::Judging;
 use crate::lake::fold::ledger_writes::LedgerWrites;
 use crate::lake::fold::pace::Pace;
-use crate::lake::fold::planned::Planned;
 use crate::lake::fold::porter::{Porter, with_porter};
 use crate::lake::fold::report::FoldReport;
 use crate::lake::fold::settings::FoldSettings;
-use crate::lake::fold::table_fold::{MergedTable, Shelves};
-use crate::lake::fold::task::ValueColumns;
+use crate::lake::fold::table_fold::MergedTable;
+use crate::lake::fold::task::{Shelves, ValueColumns};
+use crate::lake::fold::unit::Unit;
+use crate::lake::fold::unit_fold::SharedWork;
 use crate::lake::intake::FetchIntake;
 use crate::lake::layout::COMMIT_DATE;
 use crate::lake::set_aside::all_aside;
@@ -60,19 +61,22 @@ impl<'a> FoldTables<'a> {
                 current: files(&current),
                 columns: ValueColumns::of(&schema),
                 file_bytes: settings.file_bytes,
+                small_bytes: settings.small_bytes(),
             }),
             current,
         })
     }
 
-    /// Folds a group and makes the result visible. Tables that cannot be folded are set aside in the report. Returns an
-    /// error only when the fold was cancelled from outside.
+    /// Folds a group and makes the result visible. Tables that cannot be folded are set aside in the report. Returns the
+    /// tables that were not folded although nothing is wrong with them: they share a file with a table that another
+    /// process folded or that was set aside, and can be folded next. Returns an error only when the fold was cancelled
+    /// from outside.
     pub(super) async fn fold(
         &self,
-        group: Vec<Planned>,
+        group: Vec<Unit>,
         live: Arc<[Arc<LiveFile>]>,
         report: &mut FoldReport,
-    ) -> Result<(), LakeError> {
+    ) -> Result<Vec<IntegrationKey>, LakeError> {
         let (deltas, shelves) = (self.deltas.clone(), Arc::clone(&self.shelves));
         let settings = self.settings;
         let work = move |porter: &Porter| {
@@ -88,13 +92,18 @@ impl<'a> FoldTables<'a> {
         };
         let merged = with_porter(work).await??;
         report.aside.extend(merged.aside);
-        let folds = self.judged(merged.going);
-        self.publish(folds, report).await;
-        Ok(())
+        let (mut folds, mut shared) = (Vec::new(), Vec::new());
+        for unit in merged.units {
+            folds.extend(self.judged(shared.len(), unit.tables));
+            shared.push(unit.shared);
+        }
+        let mut postponed = merged.postponed;
+        postponed.extend(self.publish(folds, shared, report).await);
+        Ok(postponed)
     }
 
-    /// Judges each table with the guard.
-    fn judged(&self, merged: Vec<(FoldPlan, MergedTable)>) -> Vec<FinishedFold> {
+    /// Judges each table of a unit with the guard.
+    fn judged(&self, unit: usize, merged: Vec<(FoldPlan, MergedTable)>) -> Vec<FinishedFold> {
         let tables = &self.intake.tables;
         let (now_us, second_look) = (tables.now().as_micros(), tables.settings.guard.second_look);
         let judged = merged.into_iter().map(|(plan, merged)| {
@@ -109,6 +118,7 @@ impl<'a> FoldTables<'a> {
                 guarded: judging.guarded(),
                 plan,
                 merged,
+                unit,
             }
         });
         judged.collect()
@@ -125,7 +135,14 @@ impl<'a> FoldTables<'a> {
     /// - The fold.
     ///
     /// - Ended holds.
-    async fn publish(&self, folds: Vec<FinishedFold>, report: &mut FoldReport) {
+    ///
+    /// Returns the tables that can be folded next.
+    async fn publish(
+        &self,
+        folds: Vec<FinishedFold>,
+        shared: Vec<SharedWork>,
+        report: &mut FoldReport,
+    ) -> Vec<IntegrationKey> {
         let mut writes = LedgerWrites {
             intake: self.intake,
             endpoint: self.endpoint,
@@ -134,37 +151,51 @@ impl<'a> FoldTables<'a> {
         let (folds, drift) = writes.drift(folds).await;
         let folds = writes.absent(folds).await;
         let folds = writes.held(folds).await;
-        let keys: Vec<IntegrationKey> = folds.iter().map(FinishedFold::key).collect();
-        let visible = match self.commit(folds).await {
-            Ok(visible) => visible,
-            Err(error) => return writes.report.aside.extend(all_aside(keys, &error)),
+        let (units, mut postponed) = FinishedUnits::of(folds, shared);
+        let keys: Vec<IntegrationKey> = units.folds().map(FinishedFold::key).collect();
+        let done = match self.commit(units).await {
+            Ok(done) => done,
+            Err(error) => {
+                writes.report.aside.extend(all_aside(keys, &error));
+                return postponed;
+            }
         };
-        writes.report.overtaken += (keys.len() - visible.len()) as u64;
-        for fold in &visible {
+        writes.report.overtaken += done.overtaken.len() as u64;
+        postponed.extend(done.postponed);
+        for fold in done.units.folds() {
             let waiting = &self.intake.waiting;
             waiting.folded(self.endpoint.name(), &fold.plan.key);
         }
         // The fold is visible, so it is reported even if a later write fails.
-        let tables = visible.iter().map(|fold| {
+        let tables = done.units.folds().map(|fold| {
             let found = drift.get(&fold.plan.key);
             fold.told(found.cloned().unwrap_or_default())
         });
         writes.report.tables.extend(tables);
-        writes.ended(&visible).await;
+        let (files, bytes) = done.units.shared_files();
+        writes.report.shared_files += files;
+        writes.report.shared_bytes += bytes;
+        writes.ended(done.units.folds()).await;
+        postponed
     }
 
-    /// Commits one log entry for all folds. Drops the tables that another fold finished first; their files stay
+    /// Commits one log entry for all units, except those that another process has overtaken. Their files stay
     /// unreferenced.
-    async fn commit(&self, folds: Vec<FinishedFold>) -> Result<Vec<FinishedFold>, LakeError> {
+    async fn commit(&self, units: FinishedUnits) -> Result<FoldEntry<'_>, LakeError> {
         let table = &self.current;
         let state = table.refreshed().await?;
-        let mut proposed = FoldEntry { table, folds };
+        let mut proposed = FoldEntry {
+            table,
+            units,
+            overtaken: Vec::new(),
+            postponed: Vec::new(),
+        };
         let version = table.transact(state, &mut proposed).await?;
         if let Some(version) = version {
-            let tables = proposed.folds.len();
+            let tables = proposed.units.folds().count();
             debug!(table = %table.path(), version, tables, "folded");
         }
-        Ok(proposed.folds)
+        Ok(proposed)
     }
 }
 

@@ -80,8 +80,11 @@ impl LedgerWrites<'_> {
 
     /// Writes the holds that ended. A failure changes nothing: the log of `current` also says that the hold ended, and
     /// the table's next fold writes it again.
-    pub(super) async fn ended(&mut self, folds: &[FinishedFold]) {
-        let ended = folds.iter().filter(|fold| fold.guarded.after.is_some());
+    pub(super) async fn ended<'a>(
+        &mut self,
+        folds: impl Iterator<Item = &'a FinishedFold> + Clone,
+    ) {
+        let ended = folds.filter(|fold| fold.guarded.after.is_some());
         let after = ended.clone().filter_map(|fold| fold.guarded.after.clone());
         if let Err(error) = self.put_holds(after.collect()).await {
             let keys = ended.map(FinishedFold::key);

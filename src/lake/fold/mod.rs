@@ -19,15 +19,19 @@
 //! writes files for that thread.
 
 mod absent;
+mod disorder;
 mod finished_fold;
+mod first_snapshot;
 mod fold_plan;
 mod group;
 mod group_work;
 mod hold;
+mod holders;
 mod ledger_writes;
 mod merge;
 mod output;
 mod pace;
+mod packing;
 mod pending;
 mod planned;
 mod porter;
@@ -35,12 +39,17 @@ mod report;
 mod segment;
 mod sequence;
 mod settings;
+mod shared_output;
 mod source_cursor;
+mod sources;
 mod table_fold;
 mod task;
+mod unit;
+mod unit_fold;
 mod view;
 
-pub use report::{FoldReport, FoldedTable, Release, Unfolded};
+pub(in crate::lake) use packing::pack;
+pub use report::{FoldReport, FoldedTable, Release, SharedFile, Unfolded};
 pub use settings::FoldSettings;
 
 use std::collections::{BTreeSet, HashMap};
@@ -103,19 +112,24 @@ impl Folding {
 
     /// Returns which tables of an endpoint wait to be folded, as far as this process knows: from its own commits and
     /// from the last read of the logs. [`Folding::look_for_unfolded`] reads the logs again.
-    pub(in crate::lake) fn unfolded(&self, endpoint: &Endpoint) -> Vec<Unfolded> {
+    pub(in crate::lake) async fn unfolded(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<Vec<Unfolded>, LakeError> {
         let view = View::known(&self.intake.tables, endpoint);
+        let current = view.current_files().await?;
         let waiting = view.keys().into_iter().filter_map(|key| {
             let (positions, offered) = view.of(&key);
             let at_once = positions.lacks_snapshot(offered);
             (at_once || positions.lacks_deltas(offered)).then(|| Unfolded {
                 at_once,
+                shared: current.shared(key.as_str()),
                 waiting_rows: self.intake.waiting.of(endpoint.name(), &key),
                 rows: u64::try_from(positions.rows).unwrap_or_default(),
                 key,
             })
         });
-        waiting.collect()
+        Ok(waiting.collect())
     }
 
     /// Returns the log versions that [`Folding::unfolded`] uses. While the versions are equal, [`Folding::unfolded`]
@@ -192,11 +206,15 @@ impl EndpointFold<'_> {
             }
             let (intake, endpoint) = (self.intake, self.endpoint);
             let tables = view.open_tables(intake, endpoint, settings).await?;
-            let group = view.first_group(due).await?;
-            done.extend(group.iter().map(|planned| planned.plan.key.clone()));
+            let group = view.first_group(due, settings.small_bytes()).await?;
+            let keys = group.iter().flat_map(|unit| &unit.tables);
+            done.extend(keys.map(|planned| planned.plan.key.clone()));
             let live = view.live_deltas().await?;
             // Boxed, because the future is large and every fold would carry it.
-            Box::pin(tables.fold(group, live, &mut self.report)).await?;
+            let postponed = Box::pin(tables.fold(group, live, &mut self.report)).await?;
+            for key in postponed {
+                done.remove(&key);
+            }
         }
     }
 

@@ -256,7 +256,7 @@ impl From<&LiveFile> for FileRef {
 }
 
 /// Sorts rows by id and observation.
-fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, DeltaError> {
+pub(super) fn sorted(batches: &[RecordBatch]) -> Result<RecordBatch, DeltaError> {
     let columns = batches
         .iter()
         .map(|batch| Ok((text(batch, "id")?, observed(batch)?)))

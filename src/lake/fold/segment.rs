@@ -9,32 +9,13 @@ use std::sync::Arc;
 use arrow::array::{Array, StringArray};
 
 use crate::delta::log::LiveFile;
-
-/// A bound of this length may be truncated. A truncated bound does not say where the ids of a file begin.
-const BOUND_CHARS: usize = 64;
+use crate::lake::fold::sources::least;
 
 /// Neighbouring files of `current`, and the waiting rows that belong into them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) files: Range<usize>,
     pub(super) rows: Range<usize>,
-}
-
-/// Sorts an integration's files by their ids. Returns false when the first id of some file is unknown or files overlap:
-/// then all files are rewritten together.
-pub(super) fn sort_by_ids(files: &mut [Arc<LiveFile>]) -> bool {
-    let is_known = |file: &Arc<LiveFile>| {
-        let ids = file.bounds.ids.as_ref();
-        ids.is_some_and(|(least, most)| {
-            least.chars().count() < BOUND_CHARS && most.chars().count() < BOUND_CHARS
-        })
-    };
-    let all = files.iter().all(is_known);
-    files.sort_by(|a, b| least(a).cmp(least(b)));
-    let apart = files
-        .windows(2)
-        .all(|pair| most(&pair[0]) < least(&pair[1]));
-    all && apart
 }
 
 /// Returns the parts of a table in which rows with these ids change. `ids` are ascending. A file with fewer than
@@ -110,14 +91,6 @@ fn first_at_or_behind(ids: &StringArray, id: &str) -> usize {
     from
 }
 
-fn least(file: &LiveFile) -> &str {
-    file.bounds.ids.as_ref().map_or("", |(least, _)| least)
-}
-
-fn most(file: &LiveFile) -> &str {
-    file.bounds.ids.as_ref().map_or("", |(_, most)| most)
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -177,13 +150,5 @@ mod tests {
             [(0..1, 0..1)],
             "a large file takes no neighbour along"
         );
-    }
-
-    #[test]
-    fn files_that_overlap_or_do_not_say_where_they_begin_go_together() {
-        assert!(sort_by_ids(&mut large()));
-        assert!(!sort_by_ids(&mut [file("b", "g", 1), file("f", "h", 1)]));
-        let long = "x".repeat(BOUND_CHARS);
-        assert!(!sort_by_ids(&mut [file("b", &long, 1)]));
     }
 }

@@ -19,7 +19,7 @@ const BATCH_ROWS: u64 = 1_024;
 const BATCH_BYTES: u64 = 2 << 20;
 
 /// Usual ratio of a row's size in memory to its size in a file.
-const EXPANSION: u64 = 6;
+pub(super) const EXPANSION: u64 = 6;
 
 /// A data file to read.
 #[derive(Clone, Debug)]

@@ -2,31 +2,27 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch, StringArray};
+use arrow::compute::filter_record_batch;
 
-use crate::delta::delta_error::DeltaError;
+use crate::decode::texts;
+use crate::delta::delta_error::{DECODING, DeltaError};
 use crate::delta::file::data_files::{DataFiles, Written};
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationId;
 use crate::lake::fold::merge::Merge;
-use crate::lake::fold::output::Output;
+use crate::lake::fold::output::Laid;
 use crate::lake::fold::pace::Pace;
 use crate::lake::fold::pending::PendingRows;
 use crate::lake::fold::planned::{Planned, rows_of};
 use crate::lake::fold::porter::Porter;
-use crate::lake::fold::segment::{Segment, segments, sort_by_ids};
-use crate::lake::fold::sequence::{FileRef, Sequence};
+use crate::lake::fold::segment::{Segment, segments};
+use crate::lake::fold::sequence::FileRef;
+use crate::lake::fold::shared_output::SMALL_TABLE_BYTES;
 use crate::lake::fold::source_cursor::{RowSource, Rows, SourceCursor};
-use crate::lake::fold::task::{MergeTally, Task, ValueColumns};
-use crate::lake::layout::of_integration;
+use crate::lake::fold::sources::{FewSources, TableReader, chains, sort_by_ids};
+use crate::lake::fold::task::{MergeTally, Shelves, Task};
 use crate::versions::losses::Withheld;
-
-/// Sources that are merged at once. A snapshot with more files is first merged into fewer.
-const SOURCES_AT_ONCE: usize = 16;
-
-/// A stored file is small when it is below this fraction of the target decoded size. Stored rows take about a sixth of
-/// their decoded size.
-const SMALL_ONE_IN: usize = 24;
 
 /// The rows of `deltas` for one table.
 pub(super) enum PendingOfTable {
@@ -43,7 +39,11 @@ pub(super) enum PendingOfTable {
 pub(super) struct MergedTable {
     pub(super) tally: MergeTally,
     pub(super) withheld: Option<Withheld>,
+    /// Files with rows of this table alone.
     pub(super) written: Vec<Written>,
+    /// Rows for a file that small tables share.
+    pub(super) kept: Vec<RecordBatch>,
+    /// Files with rows of this table alone that the fold replaces.
     pub(super) replaced: Vec<Arc<LiveFile>>,
     /// Rows of `current` after the fold.
     pub(super) rows: u64,
@@ -54,13 +54,22 @@ pub(super) struct MergedTable {
     pub(super) integration: Option<IntegrationId>,
 }
 
-/// Where a fold reads and writes data files.
-pub(super) struct Shelves {
-    pub(super) snapshots: Option<Arc<DataFiles>>,
-    pub(super) current: Arc<DataFiles>,
-    pub(super) columns: ValueColumns,
-    /// Target size of a file of `current`, in decoded bytes.
-    pub(super) file_bytes: usize,
+/// What the fold of one table reads.
+pub(super) struct TableInput<'a> {
+    pub(super) planned: Planned,
+    pub(super) pending: &'a PendingOfTable,
+    /// Rows of `current` from files that small tables share, ordered by id.
+    pub(super) carried: &'a [RecordBatch],
+}
+
+impl MergedTable {
+    /// Returns this result after its rows were written to a shared file.
+    pub(super) fn without_rows(self) -> Self {
+        Self {
+            kept: Vec::new(),
+            ..self
+        }
+    }
 }
 
 /// Folds one table.
@@ -68,104 +77,150 @@ pub(super) fn fold(
     porter: &Porter,
     pace: &mut Pace,
     shelves: &Shelves,
-    planned: Planned,
-    pending: &PendingOfTable,
+    input: TableInput<'_>,
 ) -> Result<MergedTable, DeltaError> {
     let mut fold = TableFold {
-        porter,
+        reader: TableReader {
+            porter,
+            shelves,
+            key: input.planned.plan.key.clone(),
+        },
         pace,
-        shelves,
-        planned,
-        pending,
-        merged: Vec::new(),
+        planned: input.planned,
+        pending: input.pending,
+        carried: input.carried,
+        temporary: Vec::new(),
         integration: None,
     };
     let folded = fold.run();
-    // The intermediate files of a merge of many snapshot files are not needed any more.
-    for written in &fold.merged {
+    // The intermediate files of a merge of many files are not needed any more.
+    for written in &fold.temporary {
         porter.discard(&shelves.current, written);
     }
     folded
 }
 
 struct TableFold<'a> {
-    porter: &'a Porter,
+    reader: TableReader<'a>,
     pace: &'a mut Pace,
-    shelves: &'a Shelves,
     planned: Planned,
     pending: &'a PendingOfTable,
-    merged: Vec<Written>,
+    carried: &'a [RecordBatch],
+    /// Files that exist for this fold only.
+    temporary: Vec<Written>,
     integration: Option<IntegrationId>,
+}
+
+/// A part of a table that is rewritten.
+struct Stretch {
+    files: Vec<Arc<LiveFile>>,
+    /// The waiting rows of this part; `None` without rows, or when they are read in parts.
+    rows: Option<RecordBatch>,
 }
 
 impl TableFold<'_> {
     fn run(&mut self) -> Result<MergedTable, DeltaError> {
-        let snapshot = self.snapshot_sources()?;
+        let copied = self.copied_snapshot()?;
+        let files = self.planned.snapshot.iter();
+        let sources = files.map(|file| vec![file.clone()]).collect();
+        let shelves = self.reader.shelves;
+        let place = shelves.snapshots.as_ref().unwrap_or(&shelves.current);
+        let snapshot = self.few(&Arc::clone(place), sources)?;
         let task = self.task(&snapshot)?;
-        let segments = self.segments();
-        let rows_before = rows_of(&self.planned.files);
+        let stretches = self.stretches()?;
+        let carried = self.carried.iter().map(|batch| batch.num_rows() as u64);
+        let carried: u64 = carried.sum();
+        let rows_before = rows_of(&self.planned.files) + carried;
         let mut withheld = self.planned.plan.withheld();
-        loop {
-            let (tally, written) = self.pass(&task, withheld.as_ref(), &snapshot, &segments)?;
-            let due = tally
-                .losses
-                .withheld(rows_before, self.planned.plan.gone_today());
-            // What is held decides which rows are kept, so the merge runs again, once or twice.
-            if due != withheld {
-                for written in &written {
-                    self.porter.discard(&self.shelves.current, written);
-                }
-                withheld = due;
-                continue;
+        let (mut tally, laid) = loop {
+            let (tally, laid) = self.pass(&task, withheld.as_ref(), &snapshot, &stretches)?;
+            let gone_today = self.planned.plan.gone_today();
+            let due = tally.losses.withheld(rows_before, gone_today);
+            if due == withheld {
+                break (tally, laid);
             }
-            let replaced: Vec<_> = segments
-                .iter()
-                .flat_map(|segment| self.planned.files[segment.files.clone()].iter().cloned())
-                .collect();
-            let rows = rows_before - rows_of(&replaced) + tally.rows;
-            let dropped = self.planned.dropped.iter().cloned();
-            return Ok(MergedTable {
-                rows,
-                rows_before,
-                tally,
-                withheld,
-                written,
-                replaced: replaced.into_iter().chain(dropped).collect(),
-                fetch_id: task.fetch_id,
-                integration: self.integration.take(),
-            });
-        }
+            // What is held decides which rows are kept, so the merge runs again, once or twice.
+            for written in &laid.written {
+                self.reader.porter.discard(&shelves.current, written);
+            }
+            withheld = due;
+        };
+        let copies: u64 = copied.iter().map(|written| written.rows).sum();
+        tally.rows += copies;
+        tally.changed += copies;
+        let replaced = stretches.into_iter().flat_map(|stretch| stretch.files);
+        let replaced: Vec<_> = replaced.collect();
+        let rows = rows_before - carried - rows_of(&replaced) + tally.rows;
+        let dropped = self.planned.dropped.iter().cloned();
+        Ok(MergedTable {
+            rows,
+            rows_before,
+            tally,
+            withheld,
+            written: copied.into_iter().chain(laid.written).collect(),
+            kept: laid.kept,
+            replaced: replaced.into_iter().chain(dropped).collect(),
+            fetch_id: task.fetch_id,
+            integration: self.integration.take(),
+        })
     }
 
-    /// Merges every segment.
+    /// Copies files of a first snapshot to `current` as they are, if the table is large. Leaves the other files to the
+    /// merge.
+    fn copied_snapshot(&mut self) -> Result<Vec<Written>, DeltaError> {
+        let (shelves, planned) = (self.reader.shelves, &mut self.planned);
+        let bytes: u64 = planned.snapshot.iter().map(|file| file.size).sum();
+        let is_first = planned.files.is_empty() && self.carried.is_empty();
+        let (Some(snapshots), PendingOfTable::Held(pending)) = (&shelves.snapshots, self.pending)
+        else {
+            return Ok(Vec::new());
+        };
+        if !is_first || planned.plan.compared.is_some() || bytes <= shelves.small_bytes {
+            return Ok(Vec::new());
+        }
+        let files = std::mem::take(&mut planned.snapshot);
+        let newer = pending.as_ref().and_then(|rows| texts(rows, "id"));
+        let copied = self.reader.copied(snapshots, files, newer)?;
+        planned.snapshot = copied.left;
+        planned.is_large |= !copied.written.is_empty();
+        let integration = copied.integration;
+        self.integration = integration.and_then(|id| IntegrationId::new(&id).ok());
+        Ok(copied.written)
+    }
+
+    /// Merges every stretch.
     fn pass(
         &mut self,
         task: &Task,
         withheld: Option<&Withheld>,
-        snapshot: &[Vec<FileRef>],
-        segments: &[Segment],
-    ) -> Result<(MergeTally, Vec<Written>), DeltaError> {
-        let (mut tally, mut written) = (MergeTally::default(), Vec::new());
-        for segment in segments {
-            let files = &self.planned.files[segment.files.clone()];
+        snapshot: &FewSources,
+        stretches: &[Stretch],
+    ) -> Result<(MergeTally, Laid), DeltaError> {
+        let (mut tally, mut laid) = (MergeTally::default(), Laid::default());
+        for stretch in stretches {
+            let current = Arc::clone(&self.reader.shelves.current);
+            let current = self.few(&current, chains(&stretch.files))?;
             let mut sources: Vec<(RowSource, Rows)> = Vec::new();
-            if !files.is_empty() {
-                let files = files.iter().map(|file| FileRef::from(&**file)).collect();
-                sources.push((
-                    RowSource::Current,
-                    self.sequence(&self.shelves.current, files),
-                ));
+            for (origin, few) in [
+                (RowSource::Current, &current),
+                (RowSource::Snapshot, snapshot),
+            ] {
+                for files in &few.sources {
+                    let rows = self.reader.rows(&few.place, files.clone());
+                    sources.push((origin, rows));
+                }
             }
-            for files in snapshot {
-                let rows = self.sequence(self.shelf(), files.clone());
-                sources.push((RowSource::Snapshot, rows));
+            if !self.carried.is_empty() {
+                let carried = self.carried.to_vec().into_iter().map(Ok);
+                sources.push((RowSource::Current, Box::new(carried)));
             }
-            sources.extend(self.deltas(segment).map(|rows| (RowSource::Deltas, rows)));
+            sources.extend(self.deltas(stretch).map(|rows| (RowSource::Deltas, rows)));
             let mut cursors = Vec::with_capacity(sources.len());
             for (origin, rows) in sources {
                 cursors.extend(SourceCursor::new(origin, rows)?);
             }
-            let output = self.output(self.expected_rows(segment));
+            let rows = self.expected_rows(stretch);
+            let output = self.reader.output(rows, self.memory_bytes());
             let merge = Merge::new(task, withheld, cursors, output, self.pace);
             if self.integration.is_none() {
                 let id = merge.integration();
@@ -173,92 +228,101 @@ impl TableFold<'_> {
             }
             let (part, output) = merge.run()?;
             tally.add(part);
-            written.extend(output.finish()?);
+            laid.add(output.finish()?);
         }
-        Ok((tally, written))
+        Ok((tally, laid))
     }
 
-    /// Merges a snapshot of many files into a few sorted sequences, in as many rounds as needed.
-    fn snapshot_sources(&mut self) -> Result<Vec<Vec<FileRef>>, DeltaError> {
-        let files = self.planned.snapshot.iter();
-        let mut sources: Vec<Vec<FileRef>> = files.map(|file| vec![file.clone()]).collect();
-        while sources.len() > SOURCES_AT_ONCE {
-            let task = self.task(&[])?;
-            let (place, used) = (Arc::clone(self.shelf()), std::mem::take(&mut self.merged));
-            let mut merged = Vec::new();
-            for part in sources.chunks(SOURCES_AT_ONCE) {
-                let mut cursors = Vec::new();
-                for files in part {
-                    let rows = self.sequence(&place, files.clone());
-                    cursors.extend(SourceCursor::new(RowSource::Snapshot, rows)?);
-                }
-                let output = self.output(part.iter().flatten().map(|file| file.rows).sum());
-                let merge = Merge::new(&task, None, cursors, output, self.pace);
-                let written = merge.copy()?.finish()?;
-                merged.push(written.iter().map(FileRef::from).collect());
-                self.merged.extend(written);
-            }
-            for written in &used {
-                self.porter.discard(&self.shelves.current, written);
-            }
-            sources = merged;
-        }
-        Ok(sources)
+    /// Merges sorted sources until they are few. The intermediate files are discarded at the end of the fold.
+    fn few(
+        &mut self,
+        place: &Arc<DataFiles>,
+        sources: Vec<Vec<FileRef>>,
+    ) -> Result<FewSources, DeltaError> {
+        let task = Task {
+            columns: self.reader.shelves.columns.clone(),
+            plan: self.planned.plan.clone(),
+            fetch_id: None,
+        };
+        let few = self.reader.few(self.pace, &task, place, sources)?;
+        self.temporary.extend(few.temporary.iter().cloned());
+        Ok(few)
     }
 
-    /// Returns where the snapshot's files are. Intermediate files of a first merge lie with the files of `current`.
-    fn shelf(&self) -> &Arc<DataFiles> {
-        match &self.shelves.snapshots {
-            Some(snapshots) if self.merged.is_empty() => snapshots,
-            _ => &self.shelves.current,
-        }
-    }
-
-    fn task(&self, snapshot: &[Vec<FileRef>]) -> Result<Task, DeltaError> {
+    fn task(&self, snapshot: &FewSources) -> Result<Task, DeltaError> {
         let mut fetch_id = None;
-        if let Some(file) = snapshot.iter().flatten().next() {
-            let rows = self.sequence(self.shelf(), vec![file.clone()]);
+        if let Some(file) = snapshot.sources.iter().flatten().next() {
+            let rows = self.reader.rows(&snapshot.place, vec![file.clone()]);
             let first = SourceCursor::new(RowSource::Snapshot, rows)?;
             fetch_id = first.map(|first| first.batch.fetch_id(0).to_owned());
         }
         Ok(Task {
-            columns: self.shelves.columns.clone(),
+            columns: self.reader.shelves.columns.clone(),
             plan: self.planned.plan.clone(),
             fetch_id,
         })
     }
 
-    /// Returns the parts of the table to rewrite: the complete table when a snapshot is folded, else only the files in
-    /// which rows change.
-    fn segments(&mut self) -> Vec<Segment> {
+    /// Returns the parts of the table to rewrite: the complete table when it is small or a snapshot is folded, else only
+    /// the files in which rows change.
+    fn stretches(&mut self) -> Result<Vec<Stretch>, DeltaError> {
         let is_sorted = sort_by_ids(&mut self.planned.files);
-        let whole = |rows: usize| Segment {
-            files: 0..self.planned.files.len(),
-            rows: 0..rows,
+        let planned = &self.planned;
+        let whole = |rows: Option<&RecordBatch>| Stretch {
+            files: planned.files.clone(),
+            rows: rows.cloned(),
         };
-        match &self.pending {
-            PendingOfTable::Held(rows) => {
-                let rows = rows.as_ref();
-                if self.planned.plan.since_us.is_some() || !is_sorted {
-                    return vec![whole(rows.map_or(0, RecordBatch::num_rows))];
-                }
-                let ids = rows.and_then(|rows| rows.column_by_name("id"));
-                let small_bytes = (self.shelves.file_bytes / SMALL_ONE_IN) as u64;
-                let files = &self.planned.files;
-                ids.map_or_else(Vec::new, |ids| {
-                    segments(files, ids.as_string(), small_bytes)
-                })
-            }
-            PendingOfTable::InParts { .. } => vec![whole(0)],
+        let PendingOfTable::Held(rows) = self.pending else {
+            return Ok(vec![whole(None)]);
+        };
+        let rows = rows.as_ref();
+        let is_whole =
+            planned.plan.since_us.is_some() || !planned.is_large || !self.carried.is_empty();
+        let ids = rows.and_then(|rows| texts(rows, "id"));
+        let (Some(rows), Some(ids), false) = (rows, ids, is_whole) else {
+            return Ok(if is_whole {
+                vec![whole(rows)]
+            } else {
+                Vec::new()
+            });
+        };
+        if !is_sorted {
+            return self.holders(rows, ids);
         }
+        let small_bytes = self.reader.shelves.small_bytes;
+        let segments = segments(&planned.files, ids, small_bytes).into_iter();
+        let stretch = |segment: Segment| Stretch {
+            files: planned.files[segment.files].to_vec(),
+            rows: Some(rows.slice(segment.rows.start, segment.rows.len())),
+        };
+        Ok(segments.map(stretch).collect())
     }
 
-    fn deltas(&self, segment: &Segment) -> Option<Rows> {
+    /// Finds the files that have the waiting rows, when files overlap. Rows that no file has come with the rows of the
+    /// first file.
+    fn holders(&self, rows: &RecordBatch, ids: &StringArray) -> Result<Vec<Stretch>, DeltaError> {
+        let files = &self.planned.files;
+        let found = self.reader.holders(files, ids)?;
+        let first = found.iter().flatten().min().copied().unwrap_or_default();
+        let mut stretches = Vec::new();
+        for (at, file) in files.iter().enumerate() {
+            let is_here = |row: &Option<usize>| Some(row.unwrap_or(first) == at);
+            let here: BooleanArray = found.iter().map(is_here).collect();
+            if here.true_count() > 0 {
+                stretches.push(Stretch {
+                    files: vec![Arc::clone(file)],
+                    rows: Some(filter_record_batch(rows, &here).map_err(|_| DECODING)?),
+                });
+            }
+        }
+        Ok(stretches)
+    }
+
+    fn deltas(&self, stretch: &Stretch) -> Option<Rows> {
         match self.pending {
-            PendingOfTable::Held(rows) => {
-                let rows = rows.as_ref()?;
-                let part = rows.slice(segment.rows.start, segment.rows.len());
-                Some(Box::new(std::iter::once(Ok(part))))
+            PendingOfTable::Held(_) => {
+                let rows = stretch.rows.clone()?;
+                Some(Box::new(std::iter::once(Ok(rows))))
             }
             PendingOfTable::InParts { rows, cuts } => {
                 let (rows, cuts) = (rows.clone(), cuts.clone());
@@ -274,30 +338,18 @@ impl TableFold<'_> {
         }
     }
 
-    fn expected_rows(&self, segment: &Segment) -> u64 {
-        let current = rows_of(&self.planned.files[segment.files.clone()]);
-        current.max(self.planned.snapshot_rows()) + segment.rows.len() as u64
+    fn expected_rows(&self, stretch: &Stretch) -> u64 {
+        let current = rows_of(&stretch.files);
+        let deltas = stretch.rows.as_ref().map_or(0, RecordBatch::num_rows) as u64;
+        current.max(self.planned.snapshot_rows()) + deltas
     }
 
-    fn sequence(&self, place: &Arc<DataFiles>, files: Vec<FileRef>) -> Rows {
-        let schema = &self.shelves.columns.schema;
-        let key = self.planned.plan.key.as_str();
-        Box::new(Sequence::new(self.porter, place, files, schema, key))
-    }
-
-    fn output(&self, expected_rows: u64) -> Output {
-        let partition = of_integration(&self.planned.plan.key);
-        let size = (expected_rows, self.shelves.file_bytes);
-        Output::new(self.porter, &self.shelves.current, partition, size)
-    }
-}
-
-impl From<&Written> for FileRef {
-    fn from(written: &Written) -> Self {
-        Self {
-            path: written.add.path.clone(),
-            size: written.add.size,
-            rows: written.rows,
+    /// Returns how many decoded bytes of rows stay in memory, for a file that small tables share.
+    fn memory_bytes(&self) -> usize {
+        if self.planned.is_large {
+            0
+        } else {
+            SMALL_TABLE_BYTES.min(self.reader.shelves.file_bytes)
         }
     }
 }

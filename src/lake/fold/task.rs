@@ -1,8 +1,11 @@
 //! Input and counts of one table's merge.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, SchemaRef};
 
 use crate::catalog::SystemColumn;
+use crate::delta::file::data_files::DataFiles;
 use crate::lake::DriftRow;
 use crate::lake::fold::fold_plan::FoldPlan;
 use crate::versions::losses::{Losses, Withheld};
@@ -14,6 +17,17 @@ pub(super) struct Task {
     pub(super) plan: FoldPlan,
     /// Id of the fetch that brought the snapshot; `None` when the snapshot has no rows.
     pub(super) fetch_id: Option<String>,
+}
+
+/// Where a fold reads and writes data files.
+pub(super) struct Shelves {
+    pub(super) snapshots: Option<Arc<DataFiles>>,
+    pub(super) current: Arc<DataFiles>,
+    pub(super) columns: ValueColumns,
+    /// Target size of a file of `current`, in decoded bytes.
+    pub(super) file_bytes: usize,
+    /// Stored bytes below which a file of `current`, or a table, is small.
+    pub(super) small_bytes: u64,
 }
 
 /// The columns of a fold's rows.

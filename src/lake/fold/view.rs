@@ -1,6 +1,6 @@
 //! Reads the three tables of an endpoint (`snapshots`, `deltas`, `current`) at one moment.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
@@ -12,6 +12,7 @@ use crate::lake::fold::FoldSettings;
 use crate::lake::fold::fold_plan::FoldPlan;
 use crate::lake::fold::group::FoldTables;
 use crate::lake::fold::planned::Planned;
+use crate::lake::fold::unit::{CurrentFiles, Unit, units};
 use crate::lake::intake::FetchIntake;
 use crate::lake::layout::key_of_file;
 use crate::lake::ledgers::create_drift_and_holds;
@@ -23,7 +24,7 @@ use crate::time::{ObservedAt, SecondLook};
 use crate::versions::looks::Looks;
 
 /// Most tables and rows that become visible in one commit. The limits keep the work small that a crash discards.
-const GROUP_TABLES: usize = 64;
+const GROUP_TABLES: usize = 512;
 const GROUP_ROWS: u64 = 250_000;
 
 /// The states of the three tables at one moment. `snapshots` and `deltas` are read before `current`: rows committed
@@ -180,22 +181,43 @@ impl View {
     }
 
     /// Returns the first tables of `due`, with their files, up to the size of a group.
-    pub(super) async fn first_group(&self, due: Vec<FoldPlan>) -> Result<Vec<Planned>, LakeError> {
+    pub(super) async fn first_group(
+        &self,
+        due: Vec<FoldPlan>,
+        small_bytes: u64,
+    ) -> Result<Vec<Unit>, LakeError> {
         let snapshots = files_by_key(self.snapshots.as_ref()).await?;
-        let current = files_by_key(self.current.as_ref()).await?;
+        let current = self.current_files().await?;
         let (mut group, mut rows) = (Vec::new(), 0);
+        let mut used: HashSet<String> = HashSet::new();
         for plan in due {
-            if group.len() == GROUP_TABLES || rows > GROUP_ROWS {
-                break;
+            let (own, shared) = current.of(plan.key.as_str());
+            // A table that shares a file with the group comes along: the file is rewritten anyway.
+            let is_along = shared.iter().any(|file| used.contains(&file.path));
+            if (group.len() >= GROUP_TABLES || rows > GROUP_ROWS) && !is_along {
+                continue;
             }
-            let of = |files: &BTreeMap<String, Vec<Arc<LiveFile>>>| {
-                files.get(plan.key.as_str()).cloned().unwrap_or_default()
-            };
-            let planned = Planned::new(plan.clone(), &of(&snapshots), of(&current));
+            let snapshot = snapshots.get(plan.key.as_str());
+            let snapshot = snapshot.map_or(&[][..], Vec::as_slice);
+            let is_large = own.iter().map(|file| file.size).sum::<u64>() > small_bytes;
+            used.extend(own.iter().map(|file| file.path.clone()));
+            let fresh = shared.iter().filter(|file| used.insert(file.path.clone()));
+            rows += fresh.filter_map(|file| file.num_records).sum::<u64>();
+            let planned = Planned::new(plan, snapshot, own, is_large);
             rows += planned.rows();
-            group.push(planned);
+            group.push((planned, shared));
         }
-        Ok(group)
+        let along = current.many_small(&used, small_bytes);
+        Ok(units(group, along))
+    }
+
+    /// Returns the files of `current`.
+    pub(super) async fn current_files(&self) -> Result<CurrentFiles, LakeError> {
+        let live = match &self.current {
+            Some((table, state)) => table.live(state).await?,
+            None => Vec::new(),
+        };
+        Ok(CurrentFiles::new(live))
     }
 
     /// Lists the files of `deltas`.

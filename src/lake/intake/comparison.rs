@@ -59,6 +59,7 @@ pub(in crate::lake) struct Shown {
 
 /// Compares the known rows with a new snapshot, file by file.
 pub(in crate::lake) struct Comparison {
+    key: IntegrationKey,
     snapshot: Shown,
     pending: HashMap<String, Sighted>,
     /// Rows of the first source. The second source has only older observations of them.
@@ -93,8 +94,9 @@ impl Sampled {
 }
 
 impl Comparison {
-    pub(in crate::lake) fn with(snapshot: Shown, keep: Keep) -> Self {
+    pub(in crate::lake) fn with(key: &IntegrationKey, snapshot: Shown, keep: Keep) -> Self {
         Self {
+            key: key.clone(),
             snapshot,
             pending: HashMap::new(),
             met: HashSet::new(),
@@ -109,10 +111,10 @@ impl Comparison {
         file: &LiveFile,
     ) -> Result<Self, LakeError> {
         let bytes = known.deltas.files.read(&file.path).await?;
-        let (key, position) = (known.key.clone(), known.position);
+        let position = known.position;
         on_cpu(move || {
             for batch in columns(bytes)? {
-                self.meet_pending(&key, position, &batch?);
+                self.meet_pending(position, &batch?);
             }
             Ok(self)
         })
@@ -173,15 +175,10 @@ impl Comparison {
         (missing, deleted)
     }
 
-    fn meet_pending(
-        &mut self,
-        key: &IntegrationKey,
-        position: Option<ObservedAt>,
-        batch: &RecordBatch,
-    ) {
-        let keys = texts(batch, SystemColumn::IntegrationKey.name()).expect("deltas have the key");
-        let rows = keys.iter().zip(observed_rows(batch));
-        for (_, row) in rows.filter(|(whose, _)| *whose == Some(key.as_str())) {
+    fn meet_pending(&mut self, position: Option<ObservedAt>, batch: &RecordBatch) {
+        let is_ours = ours(batch, &self.key);
+        let rows = observed_rows(batch).enumerate();
+        for (_, row) in rows.filter(|(row, _)| is_ours(*row)) {
             if Some(row.at) <= position || self.is_present(hash(row.id)) {
                 continue;
             }
@@ -194,7 +191,9 @@ impl Comparison {
     }
 
     fn meet(&mut self, is_first: bool, batch: &RecordBatch) {
-        for row in observed_rows(batch) {
+        let is_ours = ours(batch, &self.key);
+        let rows = observed_rows(batch).enumerate();
+        for (_, row) in rows.filter(|(row, _)| is_ours(*row)) {
             let (id, mut newest) = (row.id, Sighted::from(&row));
             let hash = hash(id);
             if self.is_present(hash) || (!is_first && self.met.contains(&hash)) {
@@ -239,6 +238,14 @@ impl Comparison {
             Keep::Twice(_) => {}
         }
     }
+}
+
+/// Returns which rows of a batch are of the integration. A batch without the key column has rows of one integration,
+/// which its path names.
+fn ours<'a>(batch: &'a RecordBatch, key: &IntegrationKey) -> impl Fn(usize) -> bool + use<'a> {
+    let keys = texts(batch, SystemColumn::IntegrationKey.name());
+    let key = key.clone();
+    move |row| keys.is_none_or(|keys| keys.value(row) == key.as_str())
 }
 
 /// Returns whether one of the runs contains a hash. Each run is ascending.

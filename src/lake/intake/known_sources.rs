@@ -10,7 +10,7 @@ use std::sync::Arc;
 use crate::catalog::Endpoint;
 use crate::delta::log::{LiveFile, LogState};
 use crate::ids::IntegrationKey;
-use crate::lake::layout::key_of_file;
+use crate::lake::layout::may_hold;
 use crate::lake::positions::Positions;
 use crate::lake::table_txns::TableTxns;
 use crate::lake::tables::{OpenTable, Tables};
@@ -19,7 +19,6 @@ use crate::time::ObservedAt;
 
 /// The sources of what the lake knows of one integration.
 pub(in crate::lake) struct KnownSources {
-    pub(in crate::lake) key: IntegrationKey,
     /// The history of the live snapshot.
     pub(in crate::lake) history: Option<SnapshotHistory>,
     /// The last `_fetched_at` in `deltas`.
@@ -37,7 +36,8 @@ pub(in crate::lake) struct KnownSources {
     pub(in crate::lake) kept: Option<ObservedAt>,
 }
 
-/// The files of the live snapshot, or of `current`, that belong to the integration.
+/// The files of the live snapshot, or of `current`, that have rows of the integration. Files of `current` may have rows
+/// of other integrations, too.
 pub(in crate::lake) struct KnownSource {
     pub(in crate::lake) table: OpenTable,
     pub(in crate::lake) files: Vec<Arc<LiveFile>>,
@@ -90,7 +90,6 @@ impl KnownSources {
             pending.retain(|file| file.may_hold(key.as_str(), position));
         }
         Ok(Self {
-            key: key.clone(),
             history,
             deltas_seen,
             sources,
@@ -115,7 +114,7 @@ impl KnownSource {
         key: &IntegrationKey,
     ) -> Result<Self, LakeError> {
         let mut files = table.live(state).await?;
-        files.retain(|file| key_of_file(file) == Some(key.as_str()));
+        files.retain(|file| may_hold(file, key.as_str()));
         Ok(Self {
             table: table.clone(),
             files,

@@ -188,7 +188,7 @@ impl Sealed {
         snapshot.first_look = snapshot
             .first_look
             .filter(|first| known.kept < Some(*first));
-        let mut comparison = Comparison::with(snapshot, keep);
+        let mut comparison = Comparison::with(self.key(), snapshot, keep);
         for file in &known.pending {
             comparison = comparison.read_pending(known, file).await?;
         }

@@ -9,6 +9,7 @@ mod guard;
 mod isolation;
 mod model;
 mod newest_hashes;
+mod packing;
 mod second_look;
 
 use std::sync::Arc;
@@ -134,17 +135,17 @@ async fn current(store: &TableStore, name: &str) -> Vec<(String, i64, Option<Str
     let wanted = integration(name).key();
     let mut files = Vec::new();
     for (path, bytes) in live_files(store, Part::Current).await {
-        if !path.contains(&format!("integration_key={wanted}/")) {
-            continue;
-        }
         let mut rows = Vec::new();
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).expect("a Parquet file");
         for batch in reader.build().expect("a reader") {
             let batch = batch.expect("rows");
             let column = |name: &str| batch.column_by_name(name).expect("a column").clone();
             let (ids, names) = (column("id"), column("name"));
-            let times = column("_fetched_at");
+            let (times, keys) = (column("_fetched_at"), column("integration_key"));
             for row in 0..batch.num_rows() {
+                if keys.as_string::<i32>().value(row) != wanted.as_str() {
+                    continue;
+                }
                 assert_eq!(column("_op").as_string::<i32>().value(row), "upsert");
                 let name = names.as_string::<i32>();
                 rows.push((

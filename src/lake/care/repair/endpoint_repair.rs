@@ -24,7 +24,7 @@ use crate::lake::care::repair::mended_table::MendedTable;
 use crate::lake::care::repair::orphaned_rows::OrphanedRows;
 use crate::lake::care::repair::surveyed_table::SurveyedTable;
 use crate::lake::fold::Folding;
-use crate::lake::layout::key_of_file;
+use crate::lake::layout::{key_of_file, may_hold};
 use crate::lake::operation::Operation;
 use crate::lake::positions::Positions;
 use crate::lake::table_txns::{unbased, voided};
@@ -276,13 +276,8 @@ impl EndpointParts {
                 return keys.clone();
             }
             let may_lack = |key: &&IntegrationKey| {
-                table.lost.iter().any(|lost| {
-                    let of_file = key_of_file(&lost.file);
-                    of_file.map_or_else(
-                        || lost.file.may_hold(key.as_str(), None),
-                        |of_file| of_file == key.as_str(),
-                    )
-                })
+                let mut lost = table.lost.iter();
+                lost.any(|lost| may_hold(&lost.file, key.as_str()))
             };
             keys.iter().filter(may_lack).cloned().collect()
         };

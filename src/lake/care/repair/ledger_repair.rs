@@ -25,7 +25,7 @@ use crate::ids::IntegrationId;
 use crate::lake::care::repair::endpoint_repair::DamageRepair;
 use crate::lake::care::repair::mended_table::MendedTable;
 use crate::lake::care::repair::surveyed_table::SurveyedTable;
-use crate::lake::layout::{LakeTable, key_of_file};
+use crate::lake::layout::{LakeTable, may_hold};
 use crate::lake::ledgers::{self, registry};
 use crate::lake::tables::OpenTable;
 use crate::lake::txn_name::key_of;
@@ -160,10 +160,7 @@ impl DamageRepair<'_> {
         let mut files = table.live(&state).await?;
         files.sort_by_key(|file| file.size);
         for file in files {
-            let may_name = wanted.iter().any(|key| match key_of_file(&file) {
-                Some(of_file) => of_file == key,
-                None => file.may_hold(key, None),
-            });
+            let may_name = wanted.iter().any(|key| may_hold(&file, key));
             if !may_name {
                 continue;
             }

@@ -1,10 +1,17 @@
 //! A table that cannot be folded is reported and stays unchanged, and all other tables are folded.
 
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+
 use crate::lake::tests::damage::{delete_file, garble_file, truncate_newest_entry};
 use crate::lake::tests::fold::*;
 use crate::versions::guard::HoldState;
 
 const NAMES: [&str; 3] = ["a", "b", "c"];
+
+/// The place of `b` among [`NAMES`], less one.
+const NAMES_BEFORE_B: usize = 0;
 
 /// Commits a full fetch of one row for each of three integrations.
 async fn three(store: &TableStore) -> Lake {
@@ -74,11 +81,20 @@ async fn a_missing_or_damaged_file_of_current_keeps_one_table_as_it_was() {
     for damaged in [false, true] {
         let store = TableStore::memory();
         let lake = three(&store).await;
-        fold(&lake).await;
+        let mut files = Vec::new();
+        for name in NAMES {
+            // Each table has a file of its own.
+            let only = BTreeSet::from([integration(name).key()]);
+            let folded = lake.fold(&tags(), Some(&only), &small_files()).await;
+            assert_eq!(folded.expect("folded").tables.len(), 1);
+            files.push(live_files(&store, Part::Current).await);
+        }
+        let is_new = |file: &&(String, Bytes)| !files[NAMES_BEFORE_B].contains(file);
+        let (file, _) = files[NAMES_BEFORE_B + 1].iter().find(is_new).expect("of b");
         let file = if damaged {
-            garble_file(&store, "ats_tags/current", &key("b")).await
+            garble_file(&store, "ats_tags/current", file).await
         } else {
-            delete_file(&store, "ats_tags/current", &key("b")).await
+            delete_file(&store, "ats_tags/current", file).await
         };
         change(&lake, &NAMES, 20).await;
         let report = fold(&lake).await;
@@ -92,6 +108,38 @@ async fn a_missing_or_damaged_file_of_current_keeps_one_table_as_it_was() {
         assert_eq!(folded(&rebuilt), keys_of(&NAMES));
         assert_eq!(named(&current(&store, "b").await), [("1", "changed")]);
     }
+}
+
+#[tokio::test]
+async fn a_damaged_file_that_tables_share_keeps_them_as_they_were_until_all_are_rebuilt() {
+    let store = TableStore::memory();
+    let lake = three(&store).await;
+    fold(&lake).await;
+    let [(file, _)] = &live_files(&store, Part::Current).await[..] else {
+        panic!("the tables share one file");
+    };
+    let file = garble_file(&store, "ats_tags/current", file).await;
+    change(&lake, &["b"], 20).await;
+    let report = fold(&lake).await;
+    assert_eq!(aside(&report, &file), keys_of(&["b"]));
+    let made_anew = FoldSettings {
+        rebuild: true,
+        ..small_files()
+    };
+    let only = BTreeSet::from([integration("b").key()]);
+    let alone = lake
+        .fold(&tags(), Some(&only), &made_anew)
+        .await
+        .expect("tried");
+    assert_eq!(
+        aside(&alone, &file),
+        keys_of(&["b"]),
+        "its neighbours would be lost"
+    );
+    let rebuilt = lake.fold(&tags(), None, &made_anew).await.expect("folded");
+    assert_eq!(folded(&rebuilt), keys_of(&NAMES));
+    assert_eq!(named(&current(&store, "a").await), [("1", "one")]);
+    assert_eq!(named(&current(&store, "b").await), [("1", "changed")]);
 }
 
 #[tokio::test]
