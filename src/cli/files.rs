@@ -14,6 +14,7 @@ use super::output;
 use super::session::Session;
 use super::terminal::Terminal;
 use crate::catalog::Endpoint;
+use crate::lake::layout::{key_of_file, may_hold};
 use crate::lake::{Lake, LakeError, LiveFile, Members};
 
 /// One live file.
@@ -21,6 +22,7 @@ use crate::lake::{Lake, LakeError, LiveFile, Members};
 struct FileLine {
     url: String,
     part: &'static str,
+    /// `None` when the file has rows of several integrations.
     integration_key: Option<String>,
     bytes: u64,
     rows: Option<u64>,
@@ -58,18 +60,15 @@ pub(super) async fn run(args: &FilesArgs, session: &Session) -> Result<bool, Cli
         let folder = lake.table_url(endpoint.name(), part.of_lake());
         let folder = folder.as_str().trim_end_matches('/');
         lines.extend(files.into_iter().filter_map(|file| {
-            let key = file.partition_values.get("integration_key");
-            let key = key.cloned().flatten();
-            // A file without a key is one of deltas: it holds rows of many integrations.
-            if let (Some(wanted), Some(key)) = (&wanted, &key)
-                && !wanted.contains(key)
-            {
+            let is_wanted =
+                |wanted: &BTreeSet<String>| wanted.iter().any(|key| may_hold(&file, key));
+            if !wanted.as_ref().is_none_or(is_wanted) {
                 return None;
             }
             Some(FileLine {
                 url: format!("{folder}/{}", file.path),
                 part: part.as_str(),
-                integration_key: key,
+                integration_key: key_of_file(&file).map(str::to_owned),
                 bytes: file.size,
                 rows: file.num_records,
             })

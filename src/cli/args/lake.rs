@@ -293,7 +293,8 @@ pub struct FilesArgs {
     /// Only this part of the tables; default: snapshots and deltas
     #[arg(short, long, value_enum)]
     pub part: Option<FilesPart>,
-    /// Only files with rows of these integration ids; repeat it or use commas
+    /// Only files with rows of these integration ids; repeat it or use commas. Files of deltas and current may have rows of
+    /// others, too
     #[arg(short, long = "integration", value_name = "ID", value_delimiter = ',')]
     pub integrations: Vec<String>,
     /// Print a JSON array with rows and bytes of each file

@@ -16,7 +16,8 @@ const SMALL_ONE_IN: usize = 24;
 pub struct FoldSettings {
     /// Whether the service folds. With `false`, `current` changes only when `kombo-source fold` is run.
     pub enabled: bool,
-    /// Longest time that an observation waits before it is folded: five minutes. A new snapshot is folded at once.
+    /// Longest time that an observation waits before it is folded: five minutes. A new snapshot is folded at once. A file that
+    /// small integrations share is written again at most once in this time for each 64 KiB of its size.
     #[serde(rename = "max_age_secs", deserialize_with = "seconds")]
     pub max_age: Duration,
     /// Share of a table in percent: when this many rows wait, they are folded sooner.

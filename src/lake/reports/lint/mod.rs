@@ -21,9 +21,10 @@ use futures_util::{StreamExt, stream};
 use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::footer::{Footer, FooterReader, Reading};
+use crate::lake::fold::{FoldSettings, pack};
 use crate::lake::form::LAYOUT_KEY;
-use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::layout::LakeTable;
+use crate::lake::layout::key_of_file;
 use crate::lake::ledgers::{self, LEDGERS};
 use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, LiveFile, Part, SetAside};
@@ -221,6 +222,7 @@ async fn look_at(
     lint.add_sizes(&files, settings);
     if matches!(table.name, LakeTable::Current(_)) {
         lint.overlapping_files = overlapping(&files);
+        lint.mergeable_files = pack(table, &FoldSettings::default(), true).await?.files;
     }
     let footers: Vec<_> = stream::iter(spread(&files, settings.footers))
         .map(|file| read_footer(table, file))
@@ -274,10 +276,11 @@ async fn read_ranges(
 
 /// Counts files, per integration, with ids that begin before the end of an earlier file.
 fn overlapping(files: &[Arc<LiveFile>]) -> u64 {
-    let mut ids: BTreeMap<Option<&str>, Vec<&(String, String)>> = BTreeMap::new();
+    let mut ids: BTreeMap<&str, Vec<&(String, String)>> = BTreeMap::new();
     for file in files {
-        if let Some(bounds) = &file.bounds.ids {
-            ids.entry(key_of(file)).or_default().push(bounds);
+        // Files of several integrations share ids, because an id belongs to its integration.
+        if let (Some(bounds), Some(key)) = (&file.bounds.ids, key_of_file(file)) {
+            ids.entry(key).or_default().push(bounds);
         }
     }
     let mut overlapping = 0;
@@ -290,12 +293,6 @@ fn overlapping(files: &[Arc<LiveFile>]) -> u64 {
         }
     }
     overlapping
-}
-
-/// Returns the key of the integration of the file's partition.
-fn key_of(file: &LiveFile) -> Option<&str> {
-    let key = file.partition_values.get(INTEGRATION_KEY)?;
-    key.as_deref()
 }
 
 impl TableLint {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::delta::delta_error::DeltaError;
-use crate::delta::file::footer::filter_may_hold;
+use crate::delta::file::footer::{Group, filter_may_hold};
 use crate::lake::LiveFile;
 use crate::lake::layout::COMMIT_DATE;
-use crate::lake::layout::LakeTable;
+use crate::lake::layout::{LakeTable, key_of_file};
 use crate::lake::reports::lint::cost::GroupCost;
-use crate::lake::reports::lint::{Query, QueryCost, ReadFooter, key_of, read_ranges};
+use crate::lake::reports::lint::{Query, QueryCost, ReadFooter, read_ranges};
 use crate::lake::tables::OpenTable;
 
 /// Number of records that are searched.
@@ -26,7 +26,8 @@ pub(super) async fn costs(
         LakeTable::Deltas(_) => Ok(one_day(files).into_iter().collect()),
         LakeTable::Snapshots(_) | LakeTable::Current(_) => {
             let record = one_record(table, known).await?;
-            Ok(record.into_iter().chain(one_integration(files)).collect())
+            let integration = one_integration(files, known);
+            Ok(record.into_iter().chain(integration).collect())
         }
         _ => Ok(Vec::new()),
     }
@@ -46,13 +47,24 @@ fn one_day(files: &[Arc<LiveFile>]) -> Option<QueryCost> {
     Some(whole(Query::OneDay, &sizes))
 }
 
-/// Returns the cost of one integration of median size: all files of its partition.
-fn one_integration(files: &[Arc<LiveFile>]) -> Option<QueryCost> {
+/// Returns the cost of one integration of median size: all files that have rows of it alone, or the footer and a row
+/// group of a file that it shares with others.
+fn one_integration(files: &[Arc<LiveFile>], known: &[ReadFooter]) -> Option<QueryCost> {
     let mut sizes: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
     for file in files {
-        sizes.entry(key_of(file)?).or_default().push(file.size);
+        if let Some(key) = key_of_file(file) {
+            sizes.entry(key).or_default().push(file.size);
+        }
     }
     let mut sizes: Vec<Vec<u64>> = sizes.into_values().collect();
+    let shared = known
+        .iter()
+        .filter(|known| key_of_file(&known.file).is_none());
+    sizes.extend(shared.filter_map(|known| {
+        let groups = known.footer.groups.iter();
+        let bytes = |group: &Group| group.columns.iter().map(|column| column.bytes).sum::<u64>();
+        Some(vec![known.footer.bytes + groups.map(bytes).max()?])
+    }));
     sizes.sort_by_key(|sizes| sizes.iter().sum::<u64>());
     let middle = sizes.get(sizes.len() / 2)?;
     Some(whole(Query::OneIntegration, middle))
@@ -81,7 +93,7 @@ async fn one_record(
         let mut files = 0;
         for known in known
             .iter()
-            .filter(|known| key_of(&known.file) == Some(key))
+            .filter(|known| key_of_file(&known.file) == Some(key))
         {
             if let Some(cost) = look_for(table, known, id).await? {
                 files += 1;
@@ -111,7 +123,7 @@ fn records(known: &[ReadFooter]) -> Vec<(String, String)> {
         let pages = &group.columns[group.id?].pages;
         let (least, _) = pages.get(pages.len() / 2)?.bounds.as_ref()?;
         let id = String::from_utf8(least.clone()).ok()?;
-        Some((key_of(file)?.to_owned(), id))
+        Some((key_of_file(file)?.to_owned(), id))
     });
     let firsts: Vec<_> = firsts.collect();
     let step = firsts.len().div_ceil(SAMPLES).max(1);
