@@ -11,7 +11,8 @@ use object_store::{ObjectStoreExt, WriteMultipart};
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::fault::StoreFault;
-use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, encode_without};
+use crate::delta::file::reader::{OpenedFile, Opening};
+use crate::delta::file::writer::{EncodedFile, FileForm, READ_ROWS, decoded_bytes, encode_without};
 use crate::delta::log::AddFile;
 use crate::delta::object_key::{DataFileName, ObjectKey, Partition, TablePath};
 use crate::delta::store::TableStore;
@@ -111,6 +112,42 @@ impl DataFiles {
                 _ => Err(self.unreadable(path, error.into())),
             },
         }
+    }
+
+    /// Reads the row groups of a file that may have a value in a text column, and the columns `columns` of them. Other
+    /// parts of the file are not read.
+    pub(crate) async fn read_where(
+        &self,
+        path: &str,
+        size: u64,
+        (column, value): (&str, &str),
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>, DeltaError> {
+        let named = |error| self.named(path, error);
+        let mut end = OpenedFile::first_read(size);
+        let opened = loop {
+            let bytes = self.read_range(path, size - end..size).await?;
+            match OpenedFile::parse(size, bytes).map_err(named)? {
+                Opening::Opened(opened) => break opened,
+                Opening::NeedsEnd(needed) => end = needed,
+            }
+        };
+        let mut found = Vec::new();
+        for group in 0..opened.groups() {
+            if !opened.may_hold(group, column, value, value) {
+                continue;
+            }
+            let range = opened.range(group);
+            let bytes = match opened.held(&range) {
+                Some(bytes) => bytes,
+                None => self.read_range(path, range).await?,
+            };
+            let rows = opened.columns(group, bytes, READ_ROWS, columns);
+            for batch in rows.map_err(named)? {
+                found.push(batch.map_err(named)?);
+            }
+        }
+        Ok(found)
     }
 
     /// Adds the file's name to an error about its content.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::{Buf, Bytes};
+use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
@@ -121,6 +122,31 @@ impl OpenedFile {
         batch_rows: usize,
     ) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>> + Send + use<>, DeltaError>
     {
+        self.masked_rows(group, bytes, batch_rows, ProjectionMask::all())
+    }
+
+    /// Decodes some columns of a row group. Columns that the file lacks are missing in the result.
+    pub(crate) fn columns(
+        &self,
+        group: usize,
+        bytes: Bytes,
+        batch_rows: usize,
+        columns: &[&str],
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>> + Send + use<>, DeltaError>
+    {
+        let schema = self.metadata.parquet_schema();
+        let mask = ProjectionMask::columns(schema, columns.iter().copied());
+        self.masked_rows(group, bytes, batch_rows, mask)
+    }
+
+    fn masked_rows(
+        &self,
+        group: usize,
+        bytes: Bytes,
+        batch_rows: usize,
+        mask: ProjectionMask,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>> + Send + use<>, DeltaError>
+    {
         let window = FilePart {
             size: self.size,
             start: self.range(group).start,
@@ -129,6 +155,7 @@ impl OpenedFile {
         let reader =
             ParquetRecordBatchReaderBuilder::new_with_metadata(window, self.metadata.clone())
                 .with_row_groups(vec![group])
+                .with_projection(mask)
                 .with_batch_size(batch_rows)
                 .build()
                 .map_err(|_| DECODING)?;

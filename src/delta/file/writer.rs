@@ -40,7 +40,7 @@ const DICTIONARY_SAMPLE: usize = 1_024;
 const MOST_UNTOUCHED: usize = 64 << 20;
 
 /// Rows that are read back in one batch.
-const READ_ROWS: usize = 4_096;
+pub(super) const READ_ROWS: usize = 4_096;
 
 /// How the files of a Delta table are written.
 #[derive(Clone, Debug)]

@@ -17,9 +17,18 @@ use crate::ids::IntegrationKey;
 use crate::lake::LakeError;
 use crate::lake::intake::known_sources::{KnownSource, KnownSources};
 use crate::lake::intake::runs::hash;
+use crate::lake::layout::key_of_file;
 use crate::sample::Sample;
 use crate::sink::{MissingRow, MissingRows};
 use crate::time::ObservedAt;
+
+/// The columns that decide. Files with the integration in their path do not have the key column.
+const COLUMNS: &[&str] = &[
+    SystemColumn::IntegrationKey.name(),
+    SystemColumn::Op.name(),
+    SystemColumn::FetchedAt.name(),
+    "id",
+];
 
 /// The newest known observation of a row.
 #[derive(Clone, Copy)]
@@ -126,6 +135,9 @@ impl Comparison {
         mut self,
         (source, file): (&KnownSource, &Arc<LiveFile>),
     ) -> Result<Self, LakeError> {
+        if key_of_file(file).is_none() {
+            return self.read_shared(source, file).await;
+        }
         let bytes = source.table.files.read(&file.path).await?;
         // `current` is the second source when a snapshot is not folded yet.
         let is_first = !source.is_shown;
@@ -136,6 +148,22 @@ impl Comparison {
             Ok(self)
         })
         .await?
+    }
+
+    /// Reads the part of a file that may have rows of the integration. The file has rows of others, too.
+    async fn read_shared(
+        mut self,
+        source: &KnownSource,
+        file: &LiveFile,
+    ) -> Result<Self, LakeError> {
+        let (column, key) = (SystemColumn::IntegrationKey.name(), self.key.clone());
+        let wanted = (column, key.as_str());
+        let files = &source.table.files;
+        let batches = files.read_where(&file.path, file.size, wanted, COLUMNS);
+        for batch in &batches.await? {
+            self.meet(!source.is_shown, batch);
+        }
+        Ok(self)
     }
 
     /// Decides on the rows that only deltas know.
@@ -256,12 +284,5 @@ fn is_in(runs: &[Vec<u64>], hash: u64) -> bool {
 fn columns(
     file: Bytes,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, DeltaError>>, DeltaError> {
-    // Files without the key or operation column have the key in their path.
-    let columns = [
-        SystemColumn::IntegrationKey.name(),
-        SystemColumn::Op.name(),
-        SystemColumn::FetchedAt.name(),
-        "id",
-    ];
-    read(file, &columns)
+    read(file, COLUMNS)
 }

@@ -81,7 +81,7 @@ fn whole(query: Query, sizes: &[u64]) -> QueryCost {
 }
 
 /// Returns the mean cost of a search for one record. The records are spread over the table. Each is searched in the
-/// files of its integration with a known footer.
+/// files with a known footer that may have it: the files of its integration, or the one that small integrations share.
 async fn one_record(
     table: &OpenTable,
     known: &[ReadFooter],
@@ -89,12 +89,13 @@ async fn one_record(
     let records = records(known);
     let mut total = GroupCost::default();
     let mut most_files = 0;
-    for (key, id) in &records {
+    for Record { file, id } in &records {
+        let may_have = |known: &&ReadFooter| match key_of_file(file) {
+            Some(key) => key_of_file(&known.file) == Some(key),
+            None => known.file.path == file.path,
+        };
         let mut files = 0;
-        for known in known
-            .iter()
-            .filter(|known| key_of_file(&known.file) == Some(key))
-        {
+        for known in known.iter().filter(may_have) {
             if let Some(cost) = look_for(table, known, id).await? {
                 files += 1;
                 total.by_pages += cost.by_pages;
@@ -113,17 +114,27 @@ async fn one_record(
     }))
 }
 
-/// Returns integration keys and ids that exist in the table: first ids of pages, from the page index.
-fn records(known: &[ReadFooter]) -> Vec<(String, String)> {
+/// A record of the table.
+struct Record<'a> {
+    /// The file that has it.
+    file: &'a LiveFile,
+    id: String,
+}
+
+/// Returns records that exist in the table: first ids of pages or row groups.
+fn records(known: &[ReadFooter]) -> Vec<Record<'_>> {
     let groups = known.iter().flat_map(|known| {
         let groups = known.footer.groups.iter();
         groups.map(move |group| (&known.file, group))
     });
     let firsts = groups.filter_map(|(file, group)| {
-        let pages = &group.columns[group.id?].pages;
-        let (least, _) = pages.get(pages.len() / 2)?.bounds.as_ref()?;
+        let ids = &group.columns[group.id?];
+        let page = ids.pages.get(ids.pages.len() / 2);
+        let bounds = page.and_then(|page| page.bounds.as_ref());
+        // A small file has no page index.
+        let (least, _) = bounds.or(ids.bounds.as_ref())?;
         let id = String::from_utf8(least.clone()).ok()?;
-        Some((key_of_file(file)?.to_owned(), id))
+        Some(Record { file, id })
     });
     let firsts: Vec<_> = firsts.collect();
     let step = firsts.len().div_ceil(SAMPLES).max(1);

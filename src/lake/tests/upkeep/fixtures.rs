@@ -13,7 +13,6 @@ use crate::delta::log::{CommitOutcome, Entry};
 use crate::delta::object_key::Partition;
 use crate::lake::layout::LakeTable;
 use crate::lake::layout::of_day;
-use crate::lake::layout::of_integration;
 use crate::lake::ledgers::{self, drift, holds, issues, model_coverage, quarantine};
 use crate::lake::tables::OpenTable;
 use crate::lake::tests::support::*;
@@ -67,8 +66,7 @@ pub(super) async fn put_current(lake: &Lake, name: &str, rows: &[Row]) {
     let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
     let table = table.expect("open");
     let rows = batch(&tags(), &delta(name), rows);
-    let partition = of_integration(&integration(name).key());
-    put(&table, rows, partition).await;
+    put(&table, rows, Partition::Whole).await;
 }
 
 async fn put(table: &OpenTable, rows: RecordBatch, partition: Partition) {

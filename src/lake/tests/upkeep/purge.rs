@@ -1,5 +1,7 @@
 //! A purge deletes a deleted integration's rows from every table and nobody else's, and may stop anywhere.
 
+mod neighbours;
+
 use crate::catalog::Endpoint;
 use crate::customer::EndUser;
 use crate::ids::{Category, EnvironmentId, IntegrationId};
@@ -335,32 +337,6 @@ async fn a_purge_ends_with_a_checkpoint_of_every_table_that_it_changed() {
             table.table
         );
     }
-}
-
-#[tokio::test]
-async fn commits_of_others_meanwhile_are_kept_and_the_purge_goes_on() {
-    let aging = deleted_beside_another().await;
-    aging.pass(15).await;
-    let (one, two, third) = (aging.lake().await, aging.lake().await, aging.lake().await);
-    let gone = confirmed(&one, &at_once()).await.expect("due");
-    let tables = [tags()];
-    let fetches = async {
-        for at in 400..410 {
-            run(&third, &delta("b"), &[&[("3", at, at)]], end(at, at)).await;
-        }
-    };
-    let merging = UpkeepSettings {
-        compact_files: 2,
-        ..UpkeepSettings::default()
-    };
-    let ((), first, _) = tokio::join!(
-        fetches,
-        one.purge(&tables, &gone, PurgeDepth::Rows),
-        two.upkeep(&tables, &merging)
-    );
-    assert!(first.expect("purged").failed.is_empty());
-    assert_eq!(rows_of_all(&aging, "a").await, [0; TABLES]);
-    assert_eq!(rows_of_all(&aging, "b").await, [1, 18, 2, 1, 1, 1, 1, 1]);
 }
 
 #[tokio::test(start_paused = true)]
