@@ -66,8 +66,8 @@ fn text(folded: &FoldRun, terminal: &Terminal) -> String {
             count(sum(|table| table.changed)),
             count(sum(|table| table.removed)),
             count(sum(|table| table.held)),
-            count(sum(|table| table.files)),
-            bytes(sum(|table| table.bytes)),
+            count(sum(|table| table.files) + report.shared_files),
+            bytes(sum(|table| table.bytes) + report.shared_bytes),
         ]);
     }
     let total = folded.total();

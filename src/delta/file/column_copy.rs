@@ -16,6 +16,7 @@ use parquet::bloom_filter::Sbbf;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{
     PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
+    RowGroupMetaData,
 };
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
@@ -180,7 +181,7 @@ impl ChunkSource {
 
     fn rows(&self) -> Result<u64, DeltaError> {
         let groups = self.metadata.row_groups().iter();
-        let rows: i64 = groups.map(|group| group.num_rows()).sum();
+        let rows: i64 = groups.map(RowGroupMetaData::num_rows).sum();
         u64::try_from(rows).map_err(|_| DECODING)
     }
 

@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_shared_file_rests_in_proportion_to_its_size() {
-        let five = Duration::from_mins(5);
+        let max_age = Duration::from_mins(5);
         let rests = |bytes, age_mins: i64| {
             let written_at = Moment::from_millis(1_000_000_000);
             let now = Moment::from_millis(1_000_000_000 + age_mins * 60_000);
@@ -130,7 +130,7 @@ mod tests {
                 bytes,
                 written_at,
             };
-            file.rests(now, five)
+            file.rests(now, max_age)
         };
         assert!(rests(4 << 20, 319) && !rests(4 << 20, 320));
         assert!(rests(64 << 10, 4) && !rests(64 << 10, 5));

@@ -56,11 +56,11 @@ impl TableReader<'_> {
         &self,
         pace: &mut Pace,
         task: &Task,
-        place: &Arc<DataFiles>,
+        from: &Arc<DataFiles>,
         sources: Vec<Vec<FileRef>>,
     ) -> Result<FewSources, DeltaError> {
         let mut few = FewSources {
-            place: Arc::clone(place),
+            place: Arc::clone(from),
             sources,
             temporary: Vec::new(),
         };
@@ -86,12 +86,12 @@ impl TableReader<'_> {
         &self,
         pace: &mut Pace,
         task: &Task,
-        place: &Arc<DataFiles>,
+        from: &Arc<DataFiles>,
         sources: &[Vec<FileRef>],
     ) -> Result<Vec<Written>, DeltaError> {
         let mut cursors = Vec::new();
         for files in sources {
-            let rows = self.rows(place, files.clone());
+            let rows = self.rows(from, files.clone());
             cursors.extend(SourceCursor::new(RowSource::Snapshot, rows)?);
         }
         let rows = sources.iter().flatten().map(|file| file.rows).sum();

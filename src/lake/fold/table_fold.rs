@@ -124,12 +124,12 @@ impl TableFold<'_> {
         let files = self.planned.snapshot.iter();
         let sources = files.map(|file| vec![file.clone()]).collect();
         let shelves = self.reader.shelves;
-        let place = shelves.snapshots.as_ref().unwrap_or(&shelves.current);
-        let snapshot = self.few(&Arc::clone(place), sources)?;
+        let from = shelves.snapshots.as_ref().unwrap_or(&shelves.current);
+        let snapshot = self.few(&Arc::clone(from), sources)?;
         let task = self.task(&snapshot)?;
         let stretches = self.stretches()?;
-        let carried = self.carried.iter().map(|batch| batch.num_rows() as u64);
-        let carried: u64 = carried.sum();
+        let batches = self.carried.iter();
+        let carried: u64 = batches.map(|batch| batch.num_rows() as u64).sum();
         let rows_before = rows_of(&self.planned.files) + carried;
         let mut withheld = self.planned.plan.withheld();
         let (mut tally, laid) = loop {
@@ -145,9 +145,9 @@ impl TableFold<'_> {
             }
             withheld = due;
         };
-        let copies: u64 = copied.iter().map(|written| written.rows).sum();
-        tally.rows += copies;
-        tally.changed += copies;
+        let taken: u64 = copied.iter().map(|written| written.rows).sum();
+        tally.rows += taken;
+        tally.changed += taken;
         let replaced = stretches.into_iter().flat_map(|stretch| stretch.files);
         let replaced: Vec<_> = replaced.collect();
         let rows = rows_before - carried - rows_of(&replaced) + tally.rows;
@@ -211,8 +211,8 @@ impl TableFold<'_> {
                 }
             }
             if !self.carried.is_empty() {
-                let carried = self.carried.to_vec().into_iter().map(Ok);
-                sources.push((RowSource::Current, Box::new(carried)));
+                let carried: Vec<_> = self.carried.iter().cloned().map(Ok).collect();
+                sources.push((RowSource::Current, Box::new(carried.into_iter())));
             }
             sources.extend(self.deltas(stretch).map(|rows| (RowSource::Deltas, rows)));
             let mut cursors = Vec::with_capacity(sources.len());

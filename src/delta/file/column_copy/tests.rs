@@ -217,7 +217,8 @@ fn a_copy_keeps_the_page_index_and_the_bloom_filter() {
         assert!(index.column_index(0).is_some());
         let filter = Sbbf::read_from_column_chunk(group.column(0), &copy.bytes).expect("readable");
         let filter = filter.expect("the source has it");
-        let first = at as i64 * metadata.row_group(0).num_rows();
+        let at = i64::try_from(at).expect("a few groups");
+        let first = at * metadata.row_group(0).num_rows();
         assert!(filter.check(format!("id {first:06}").as_str()));
         assert!(!filter.check("an id that no row has"));
     }
