@@ -1,20 +1,23 @@
-//! Measures the steps from a page of Kombo to a batch, and the cost of a webhook. Run `cargo bench`.
+//! Measures the steps from a page of Kombo to rows of `current`, and the cost of a webhook. Run `cargo bench`.
 //!
 //! The pages come from a simulated company with a fixed seed, so every machine measures the same bytes. `cargo test`
 //! runs each bench once.
 
+use std::num::NonZeroU8;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 
 use kombo_source::catalog::{Catalog, Endpoint};
 use kombo_source::company::{TwinRequest, World, WorldSettings};
-use kombo_source::decode::{DecodeLimits, PageDecoder, rebuild};
-use kombo_source::fetch::{Fetch, FetchMode};
+use kombo_source::decode::{DecodeLimits, PageDecoder, hash_of_id, rebuild, texts};
+use kombo_source::fetch::{Fetch, FetchEnd, FetchMode};
 use kombo_source::ids::TableId;
+use kombo_source::lake::{FoldSettings, Lake, LakeSettings, Staging};
 use kombo_source::plan::{PlanMode, Planner};
-use kombo_source::time::ObservedAt;
+use kombo_source::time::{Base, ObservedAt, SystemClock};
 use kombo_source::webhook::{Signature, Verifier, Webhook, WebhookSecret, parse};
 
 /// Number of rows of a page: the most that Kombo serves.
@@ -63,12 +66,79 @@ impl Paged {
     }
 
     fn decoded(&self) -> PageDecoder {
-        let fetch = Fetch::new(self.table.clone(), FetchMode::Snapshot);
+        self.decoded_at(&self.fetch(), 0)
+    }
+
+    fn fetch(&self) -> Fetch {
+        Fetch::new(self.table.clone(), FetchMode::Snapshot)
+    }
+
+    fn decoded_at(&self, fetch: &Fetch, observed_us: i64) -> PageDecoder {
         let endpoint = Arc::clone(&self.endpoint);
-        let mut decoder = PageDecoder::new(endpoint, &fetch, DecodeLimits::default());
-        let page = decoder.page(self.body.as_bytes(), ObservedAt::from_micros(0), drop);
+        let mut decoder = PageDecoder::new(endpoint, fetch, DecodeLimits::default());
+        let at = ObservedAt::from_micros(observed_us);
+        let page = decoder.page(self.body.as_bytes(), at, drop);
         page.expect("the twin's pages are readable");
         decoder
+    }
+}
+
+/// A lake in a folder of its own, and an hour of it that no fetch had before.
+struct LakeBench {
+    runtime: tokio::runtime::Runtime,
+    lake: Lake,
+    paged: Paged,
+    hour: i64,
+    // Dropped last: the lake is in it.
+    _folder: tempfile::TempDir,
+}
+
+impl LakeBench {
+    fn of(name: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the lake");
+        let settings = LakeSettings {
+            url: format!("file://{}", folder.path().display()),
+            commit_window_secs: 0,
+            ..LakeSettings::default()
+        };
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let lake = runtime.block_on(Lake::open(&settings, Arc::new(SystemClock)));
+        Self {
+            runtime,
+            lake: lake.expect("a fresh lake"),
+            paged: Paged::of(name),
+            hour: 0,
+            _folder: folder,
+        }
+    }
+
+    /// Begins a snapshot an hour after the last one, and returns it with its rows and its end.
+    fn begin(&mut self) -> (Staging, RecordBatch, FetchEnd) {
+        self.hour += 1;
+        let observed_us = self.hour * 3_600_000_000;
+        let fetch = self.paged.fetch();
+        let batch = self.paged.decoded_at(&fetch, observed_us).take_batch();
+        let begun = self.lake.begin(&fetch, &self.paged.endpoint);
+        let end = FetchEnd {
+            base: Some(Base::from_millis(observed_us / 1_000)),
+            seen: ObservedAt::from_micros(observed_us),
+            pages: 1,
+            rows: self.paged.rows,
+            quarantined: 0,
+            rest_values: 0,
+        };
+        let staging = self.runtime.block_on(begun).expect("a lake to write to");
+        (staging, batch.expect("there are rows"), end)
+    }
+
+    /// Makes a snapshot visible.
+    fn commit(&mut self) {
+        let (mut staging, batch, end) = self.begin();
+        let done = self.runtime.block_on(async {
+            staging.push(batch).await?;
+            staging.commit(end).await
+        });
+        done.expect("a lake to write to");
     }
 }
 
@@ -99,6 +169,56 @@ fn decode(bencher: Bencher<'_, '_>, name: &str) {
         .bench_local(|| black_box(&paged).decoded().take_batch());
 }
 
+/// Measures hashing records, one for each id of a page.
+#[divan::bench(args = ENDPOINTS)]
+fn hash(bencher: Bencher<'_, '_>, name: &str) {
+    let batch = Paged::of(name).decoded().take_batch();
+    let batch = batch.expect("there are rows");
+    let ids = texts(&batch, "id").expect("each batch has ids");
+    bencher
+        .counter(ItemsCount::new(batch.num_rows()))
+        .bench_local(|| {
+            let hashes = ids.iter().flatten().map(|id| hash_of_id(black_box(id)));
+            hashes.fold(0, |folded, hash| folded ^ hash)
+        });
+}
+
+/// Measures sorting the rows of a page, encoding them as a data file, and writing the file to the disk.
+#[divan::bench(args = ENDPOINTS)]
+fn encode(bencher: Bencher<'_, '_>, name: &str) {
+    let mut bench = LakeBench::of(name);
+    let handle = bench.runtime.handle().clone();
+    bencher
+        .counter(ItemsCount::new(bench.paged.rows))
+        .with_inputs(|| bench.begin())
+        .bench_local_values(|(mut staging, batch, end)| {
+            let sealed = handle.block_on(async {
+                staging.push(batch).await?;
+                staging.seal(end).await
+            });
+            sealed.expect("a lake to write to");
+        });
+}
+
+/// Measures merging a new snapshot of a page into `current`, with its commit.
+#[divan::bench(args = ENDPOINTS)]
+fn merge(bencher: Bencher<'_, '_>, name: &str) {
+    let mut bench = LakeBench::of(name);
+    let (handle, lake) = (bench.runtime.handle().clone(), bench.lake.clone());
+    let endpoint = Arc::clone(&bench.paged.endpoint);
+    let settings = FoldSettings {
+        cpu_percent: NonZeroU8::new(100).expect("not zero"),
+        ..FoldSettings::default()
+    };
+    bencher
+        .counter(ItemsCount::new(bench.paged.rows))
+        .with_inputs(|| bench.commit())
+        .bench_local_values(|()| {
+            let folded = handle.block_on(lake.fold(&endpoint, None, &settings));
+            folded.expect("a lake to write to");
+        });
+}
+
 /// Measures writing each row of a batch back as Kombo's JSON.
 #[divan::bench(args = ENDPOINTS)]
 fn rebuild_rows(bencher: Bencher<'_, '_>, name: &str) {
@@ -122,6 +242,21 @@ fn serve(bencher: Bencher<'_, '_>, name: &str) {
         let asked = request(&paged.endpoint, paged.table.integration.as_str());
         world.answer(black_box(asked))
     });
+}
+
+/// Measures finding the tables that a notification concerns.
+#[divan::bench]
+fn plan(bencher: Bencher<'_, '_>) {
+    let secret = WebhookSecret::new("a secret of the benches").expect("long enough");
+    let signature = Signature::parse(&secret.sign(NOTIFICATION)).expect("it was just signed");
+    let body = Verifier::new(secret).verify(NOTIFICATION, &signature);
+    let parsed = parse(body.expect("the signature is right")).expect("a webhook");
+    let Webhook::DataChanged(notification) = parsed else {
+        unreachable!("it says that data changed");
+    };
+    let catalog = Catalog::embedded();
+    let planner = Planner::new(catalog, catalog.endpoints().to_vec(), PlanMode::Changed);
+    bencher.bench_local(|| planner.plan(black_box(&notification)));
 }
 
 /// Measures verifying, parsing and planning for a webhook.

@@ -4,6 +4,8 @@
 mod apart;
 mod bases;
 mod concurrency;
+#[cfg(feature = "twin")]
+mod counted;
 mod crash;
 mod damage;
 mod drift;
