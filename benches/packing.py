@@ -43,9 +43,17 @@ class Rhythm:
     share: float | None = None
     gap: int = 0
     """Least time from one rewriting of a file to the next."""
+    gap_of_64_kib: int = 0
+    """The same for each 64 KiB of the file, which is what `max_age_secs` means for a file that customers share."""
+
+    def gap_of(self, file_bytes: int) -> int:
+        """Returns the least time from one rewriting of a file of this size to the next."""
+        return self.gap + self.gap_of_64_kib * file_bytes // (64 << 10)
 
     def __str__(self) -> str:
         age = f"{self.age // 60} min" if self.age < HOUR else f"{self.age // HOUR} h"
+        if self.gap_of_64_kib:
+            return f"{age} old, at most every {self.gap_of_64_kib // 60} min for each 64 KiB"
         if self.gap:
             return f"{age} old, at most every {self.gap // HOUR} h"
         return f"{age} old" if self.share is None else f"{age} old, or {self.share:.1%} changed"
@@ -62,6 +70,7 @@ RHYTHMS = (
     Rhythm(300, gap=HOUR),
     Rhythm(300, gap=6 * HOUR),
     Rhythm(300, gap=DAY),
+    Rhythm(300, gap_of_64_kib=300),
 )
 
 
@@ -150,7 +159,7 @@ class Folding:
         changed, written = [0] * files, [0] * files
         open_at = [0] * files
         enough = self.file_rows * (self.rhythm.share or 2.0)
-        age, gap = self.rhythm.age, self.rhythm.gap
+        age, gap = self.rhythm.age, self.rhythm.gap_of(self.file_rows * ROW_BYTES)
         due: list[tuple[int, int, int]] = []
         for change in year.changes:
             now = change >> 26
