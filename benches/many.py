@@ -147,7 +147,7 @@ class Customers:
     def row(self, endpoint: str, number: int, row: int) -> bytes:
         """Returns one row of a customer: a shared record with an id of its own."""
         lines = self.lines[endpoint]
-        cycle, place = divmod(number * 37 + row, len(lines))
+        cycle, place = divmod(number * 7919 + row, len(lines))
         line = lines[place]
         turns = (cycle + number * 7919) % 195_112
         first, second, third = turns % 58, turns // 58 % 58, turns // 3364
