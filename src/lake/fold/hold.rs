@@ -3,8 +3,8 @@
 use crate::ids::{EndpointName, IntegrationId};
 use crate::lake::Hold;
 use crate::lake::fold::fold_plan::{FoldPlan, GuardState};
+use crate::lake::fold::merged_table::MergedTable;
 use crate::lake::fold::report::Release;
-use crate::lake::fold::table_fold::MergedTable;
 use crate::lake::positions::{HELD_OF_DELTAS, HELD_OF_SNAPSHOT, HELD_UNCONFIRMED};
 use crate::time::{ObservedAt, SecondLook};
 use crate::versions::guard::{HoldCause, HoldState};

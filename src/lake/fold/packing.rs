@@ -19,7 +19,7 @@ use crate::lake::fold::fold_plan::FoldPlan;
 use crate::lake::fold::pace::Pace;
 use crate::lake::fold::pending::sorted;
 use crate::lake::fold::porter::{Porter, with_porter};
-use crate::lake::fold::sequence::{FileRef, Sequence};
+use crate::lake::fold::sequence::{FileRef, IdRange, Sequence};
 use crate::lake::fold::settings::FoldSettings;
 use crate::lake::fold::shared_output::{FILE_BYTES, SharedOutput};
 use crate::lake::fold::sources::{TableReader, chains, least_key};
@@ -124,8 +124,9 @@ fn in_order_of_ids(
         plan,
         fetch_id: None,
     };
-    let few = reader.few(&mut pace, &task, &shelves.current, chains(files))?;
-    let written = reader.merged(&mut pace, &task, &few.place, &few.sources);
+    let all = IdRange::default();
+    let few = reader.few(&mut pace, &task, &shelves.current, chains(files), &all)?;
+    let written = reader.merged(&mut pace, &task, &few.place, &few.sources, &all);
     for written in &few.temporary {
         porter.discard(&shelves.current, written);
     }

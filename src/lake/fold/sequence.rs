@@ -1,12 +1,14 @@
 //! Reads sorted files one after the other: rows of one integration, ordered by id.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, RecordBatch, StringArray};
 use arrow::datatypes::SchemaRef;
 
-use crate::delta::delta_error::DeltaError;
+use crate::decode::texts;
+use crate::delta::delta_error::{DECODING, DeltaError};
 use crate::delta::file::data_files::DataFiles;
 use crate::delta::file::reader::{OpenedFile, Opening};
 use crate::lake::conform::conform;
@@ -37,9 +39,59 @@ pub(super) struct Sequence {
     porter: Porter,
     files: Arc<DataFiles>,
     waiting: VecDeque<FileRef>,
-    schema: SchemaRef,
-    key: String,
+    form: RowForm,
+    within: IdRange,
     open: Option<Open>,
+}
+
+/// Which columns of the rows are read.
+enum RowForm {
+    /// All columns of the table, for rows of an integration.
+    Whole(SchemaRef, String),
+    /// These columns, as the files have them.
+    Narrow(&'static [&'static str]),
+}
+
+/// A range of ids. `None` is no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct IdRange {
+    /// The first id.
+    pub(super) least: Option<String>,
+    /// The first id after the range.
+    pub(super) end: Option<String>,
+}
+
+impl IdRange {
+    /// Returns which of these ascending ids are in the range.
+    pub(super) fn rows(&self, ids: &StringArray) -> Range<usize> {
+        let first_from = |id: &String| {
+            let (mut from, mut to) = (0, ids.len());
+            while from < to {
+                let middle = usize::midpoint(from, to);
+                if ids.value(middle) < id.as_str() {
+                    from = middle + 1;
+                } else {
+                    to = middle;
+                }
+            }
+            from
+        };
+        let from = self.least.as_ref().map_or(0, first_from);
+        let end = self.end.as_ref().map_or(ids.len(), first_from);
+        from..end.max(from)
+    }
+
+    /// Returns whether any of these ascending ids is in the range.
+    pub(super) fn has_any(&self, ids: &StringArray) -> bool {
+        !self.rows(ids).is_empty()
+    }
+
+    fn meets(&self, opened: &OpenedFile, group: usize) -> bool {
+        let least = self.least.as_deref().unwrap_or("");
+        // The end itself is not in the range, so this admits a little more.
+        let end = self.end.clone().unwrap_or_else(|| char::MAX.to_string());
+        opened.may_hold(group, "id", least, &end)
+    }
 }
 
 struct Open {
@@ -62,10 +114,32 @@ impl Sequence {
             porter: porter.clone(),
             files: Arc::clone(files),
             waiting: waiting.into(),
-            schema: Arc::clone(schema),
-            key: key.to_owned(),
+            form: RowForm::Whole(Arc::clone(schema), key.to_owned()),
+            within: IdRange::default(),
             open: None,
         }
+    }
+
+    /// Creates a reader over some columns of files.
+    pub(super) fn narrow(
+        porter: &Porter,
+        files: &Arc<DataFiles>,
+        waiting: Vec<FileRef>,
+        columns: &'static [&'static str],
+    ) -> Self {
+        Self {
+            porter: porter.clone(),
+            files: Arc::clone(files),
+            waiting: waiting.into(),
+            form: RowForm::Narrow(columns),
+            within: IdRange::default(),
+            open: None,
+        }
+    }
+
+    /// Limits the rows to a range of ids. The files have to be sorted by id.
+    pub(super) fn within(self, within: IdRange) -> Self {
+        Self { within, ..self }
     }
 
     /// Returns the next batch. An error about the content names the file.
@@ -93,7 +167,18 @@ impl Sequence {
             };
             if let Some(batches) = &mut open.batches {
                 if let Some(batch) = batches.next() {
-                    return conform(&batch?, &self.schema, &self.key).map(Some);
+                    let batch = match &self.form {
+                        RowForm::Whole(schema, key) => conform(&batch?, schema, key)?,
+                        RowForm::Narrow(_) => batch?,
+                    };
+                    if self.within == IdRange::default() {
+                        return Ok(Some(batch));
+                    }
+                    let rows = self.within.rows(texts(&batch, "id").ok_or(DECODING)?);
+                    if rows.is_empty() {
+                        continue;
+                    }
+                    return Ok(Some(batch.slice(rows.start, rows.len())));
                 }
                 // Frees the bytes of this row group before the next group is read.
                 open.batches = None;
@@ -105,8 +190,16 @@ impl Sequence {
             let rows = batch_rows(&open.file);
             let group = open.next_group;
             open.next_group += 1;
+            if !self.within.meets(&open.opened, group) {
+                continue;
+            }
             let bytes = group_bytes(&self.porter, &self.files, &open.file, &open.opened, group)?;
-            open.batches = Some(Box::new(open.opened.rows(group, bytes, rows)?));
+            open.batches = Some(match &self.form {
+                RowForm::Whole(..) => Box::new(open.opened.rows(group, bytes, rows)?),
+                RowForm::Narrow(columns) => {
+                    Box::new(open.opened.columns(group, bytes, rows, columns)?)
+                }
+            });
         }
     }
 }

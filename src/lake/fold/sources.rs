@@ -11,7 +11,7 @@ use crate::lake::fold::merge::Merge;
 use crate::lake::fold::output::{Laid, Output, OutputShape};
 use crate::lake::fold::pace::Pace;
 use crate::lake::fold::porter::Porter;
-use crate::lake::fold::sequence::{FileRef, Sequence};
+use crate::lake::fold::sequence::{FileRef, IdRange, Sequence};
 use crate::lake::fold::source_cursor::{RowSource, Rows, SourceCursor};
 use crate::lake::fold::task::{Shelves, Task};
 
@@ -35,10 +35,16 @@ pub(super) struct FewSources {
 }
 
 impl TableReader<'_> {
-    /// Reads files one after the other.
-    pub(super) fn rows(&self, place: &Arc<DataFiles>, files: Vec<FileRef>) -> Rows {
+    /// Reads files one after the other: their rows in a range of ids.
+    pub(super) fn rows(
+        &self,
+        place: &Arc<DataFiles>,
+        files: Vec<FileRef>,
+        within: &IdRange,
+    ) -> Rows {
         let (schema, key) = (&self.shelves.columns.schema, self.key.as_str());
-        Box::new(Sequence::new(self.porter, place, files, schema, key))
+        let rows = Sequence::new(self.porter, place, files, schema, key);
+        Box::new(rows.within(within.clone()))
     }
 
     /// Creates an output for rows of the table.
@@ -51,13 +57,15 @@ impl TableReader<'_> {
         Output::new(self.porter, &self.shelves.current, shape)
     }
 
-    /// Merges sources until they are few, in as many rounds as needed. No two rows may have the same id.
+    /// Merges sources until they are few, in as many rounds as needed. No two rows may have the same id. Rows outside of
+    /// `within` may be left out.
     pub(super) fn few(
         &self,
         pace: &mut Pace,
         task: &Task,
         from: &Arc<DataFiles>,
         sources: Vec<Vec<FileRef>>,
+        within: &IdRange,
     ) -> Result<FewSources, DeltaError> {
         let mut few = FewSources {
             place: Arc::clone(from),
@@ -68,7 +76,7 @@ impl TableReader<'_> {
             let used = std::mem::take(&mut few.temporary);
             let mut merged = Vec::new();
             for part in few.sources.chunks(SOURCES_AT_ONCE) {
-                let written = self.merged(pace, task, &few.place, part)?;
+                let written = self.merged(pace, task, &few.place, part, within)?;
                 merged.push(written.iter().map(FileRef::from).collect());
                 few.temporary.extend(written);
             }
@@ -81,17 +89,18 @@ impl TableReader<'_> {
         Ok(few)
     }
 
-    /// Writes the rows of a few sources in the order of their ids.
+    /// Writes the rows of a few sources, in a range of ids, in the order of their ids.
     pub(super) fn merged(
         &self,
         pace: &mut Pace,
         task: &Task,
         from: &Arc<DataFiles>,
         sources: &[Vec<FileRef>],
+        within: &IdRange,
     ) -> Result<Vec<Written>, DeltaError> {
         let mut cursors = Vec::new();
         for files in sources {
-            let rows = self.rows(from, files.clone());
+            let rows = self.rows(from, files.clone(), within);
             cursors.extend(SourceCursor::new(RowSource::Snapshot, rows)?);
         }
         let rows = sources.iter().flatten().map(|file| file.rows).sum();

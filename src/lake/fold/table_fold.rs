@@ -11,17 +11,19 @@ use crate::delta::file::data_files::{DataFiles, Written};
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationId;
 use crate::lake::fold::merge::Merge;
+use crate::lake::fold::merged_table::MergedTable;
 use crate::lake::fold::output::Laid;
 use crate::lake::fold::pace::Pace;
 use crate::lake::fold::pending::PendingRows;
 use crate::lake::fold::planned::{Planned, rows_of};
 use crate::lake::fold::porter::Porter;
 use crate::lake::fold::segment::{Segment, segments};
-use crate::lake::fold::sequence::FileRef;
+use crate::lake::fold::sequence::{FileRef, IdRange};
 use crate::lake::fold::shared_output::SMALL_TABLE_BYTES;
 use crate::lake::fold::source_cursor::{RowSource, Rows, SourceCursor};
 use crate::lake::fold::sources::{FewSources, TableReader, chains, sort_by_ids};
 use crate::lake::fold::task::{MergeTally, Shelves, Task};
+use crate::lake::fold::unchanged::{Comparing, Settled};
 use crate::versions::losses::Withheld;
 
 /// The rows of `deltas` for one table.
@@ -35,41 +37,12 @@ pub(super) enum PendingOfTable {
     },
 }
 
-/// Result of one table's fold, not visible yet.
-pub(super) struct MergedTable {
-    pub(super) tally: MergeTally,
-    pub(super) withheld: Option<Withheld>,
-    /// Files with rows of this table alone.
-    pub(super) written: Vec<Written>,
-    /// Rows for a file that small tables share.
-    pub(super) kept: Vec<RecordBatch>,
-    /// Files with rows of this table alone that the fold replaces.
-    pub(super) replaced: Vec<Arc<LiveFile>>,
-    /// Rows of `current` after the fold.
-    pub(super) rows: u64,
-    /// Rows of `current` before the fold.
-    pub(super) rows_before: u64,
-    pub(super) fetch_id: Option<String>,
-    /// Integration id, read from the rows.
-    pub(super) integration: Option<IntegrationId>,
-}
-
 /// What the fold of one table reads.
 pub(super) struct TableInput<'a> {
     pub(super) planned: Planned,
     pub(super) pending: &'a PendingOfTable,
     /// Rows of `current` from files that small tables share, ordered by id.
     pub(super) carried: &'a [RecordBatch],
-}
-
-impl MergedTable {
-    /// Returns this result after its rows were written to a shared file.
-    pub(super) fn without_rows(self) -> Self {
-        Self {
-            kept: Vec::new(),
-            ..self
-        }
-    }
 }
 
 /// Folds one table.
@@ -116,24 +89,28 @@ struct Stretch {
     files: Vec<Arc<LiveFile>>,
     /// The waiting rows of this part; `None` without rows, or when they are read in parts.
     rows: Option<RecordBatch>,
+    /// The ids of this part.
+    within: IdRange,
 }
 
 impl TableFold<'_> {
     fn run(&mut self) -> Result<MergedTable, DeltaError> {
-        let copied = self.copied_snapshot()?;
-        let files = self.planned.snapshot.iter();
-        let sources = files.map(|file| vec![file.clone()]).collect();
         let shelves = self.reader.shelves;
-        let from = shelves.snapshots.as_ref().unwrap_or(&shelves.current);
-        let snapshot = self.few(&Arc::clone(from), sources)?;
-        let task = self.task(&snapshot)?;
-        let stretches = self.stretches()?;
+        let copied = self.copied_snapshot()?;
+        let is_sorted = sort_by_ids(&mut self.planned.files);
+        let settled = self.settled_snapshot(is_sorted)?;
+        let task = self.task()?;
+        let stretches = match &settled {
+            Some(settled) => self.changing(settled),
+            None => self.stretches(is_sorted)?,
+        };
+        let settled = settled.unwrap_or_default();
         let batches = self.carried.iter();
         let carried: u64 = batches.map(|batch| batch.num_rows() as u64).sum();
         let rows_before = rows_of(&self.planned.files) + carried;
         let mut withheld = self.planned.plan.withheld();
         let (mut tally, laid) = loop {
-            let (tally, laid) = self.pass(&task, withheld.as_ref(), &snapshot, &stretches)?;
+            let (tally, laid) = self.pass(&task, withheld.as_ref(), &stretches)?;
             let gone_today = self.planned.plan.gone_today();
             let due = tally.losses.withheld(rows_before, gone_today);
             if due == withheld {
@@ -145,11 +122,14 @@ impl TableFold<'_> {
             }
             withheld = due;
         };
-        let taken: u64 = copied.iter().map(|written| written.rows).sum();
-        tally.rows += taken;
-        tally.changed += taken;
+        let rows_in = |files: &[Written]| files.iter().map(|written| written.rows).sum::<u64>();
+        tally.changed += rows_in(&copied);
+        tally.rows += rows_in(&copied) + rows_in(&settled.written);
+        if self.planned.plan.compared.is_some() {
+            tally.compared += settled.compared;
+        }
         let replaced = stretches.into_iter().flat_map(|stretch| stretch.files);
-        let replaced: Vec<_> = replaced.collect();
+        let replaced: Vec<_> = replaced.chain(settled.replaced).collect();
         let rows = rows_before - carried - rows_of(&replaced) + tally.rows;
         let dropped = self.planned.dropped.iter().cloned();
         Ok(MergedTable {
@@ -157,7 +137,7 @@ impl TableFold<'_> {
             rows_before,
             tally,
             withheld,
-            written: copied.into_iter().chain(laid.written).collect(),
+            written: [copied, settled.written, laid.written].concat(),
             kept: laid.kept,
             replaced: replaced.into_iter().chain(dropped).collect(),
             fetch_id: task.fetch_id,
@@ -188,25 +168,71 @@ impl TableFold<'_> {
         Ok(copied.written)
     }
 
+    /// Copies the files of `current` in which a later full fetch changes no value. `None` when the table has to be merged
+    /// as a whole.
+    fn settled_snapshot(&mut self, is_sorted: bool) -> Result<Option<Settled>, DeltaError> {
+        let planned = &self.planned;
+        let plan = &planned.plan;
+        let (Some(snapshots), PendingOfTable::Held(pending)) =
+            (&self.reader.shelves.snapshots, self.pending)
+        else {
+            return Ok(None);
+        };
+        let is_plain = plan.since_us.is_some() && !plan.is_rebuilt && plan.positions.held == 0;
+        let has_files = is_sorted && planned.is_large && planned.files.len() > 1;
+        if !is_plain || plan.hold.is_some() || !has_files || !self.carried.is_empty() {
+            return Ok(None);
+        }
+        let comparing = Comparing {
+            reader: &self.reader,
+            snapshots,
+            snapshot: &planned.snapshot,
+            files: &planned.files,
+            newer: pending.as_ref().and_then(|rows| texts(rows, "id")),
+        };
+        comparing.settled(self.pace)
+    }
+
+    /// Returns the parts of a table in which a full fetch changes rows.
+    fn changing(&self, settled: &Settled) -> Vec<Stretch> {
+        let PendingOfTable::Held(pending) = self.pending else {
+            return Vec::new();
+        };
+        let stretch = |(files, within): &(Vec<Arc<LiveFile>>, IdRange)| {
+            let rows = pending.as_ref().and_then(|rows| {
+                let here = within.rows(texts(rows, "id")?);
+                (!here.is_empty()).then(|| rows.slice(here.start, here.len()))
+            });
+            Stretch {
+                files: files.clone(),
+                rows,
+                within: within.clone(),
+            }
+        };
+        settled.changing.iter().map(stretch).collect()
+    }
+
     /// Merges every stretch.
     fn pass(
         &mut self,
         task: &Task,
         withheld: Option<&Withheld>,
-        snapshot: &FewSources,
         stretches: &[Stretch],
     ) -> Result<(MergeTally, Laid), DeltaError> {
         let (mut tally, mut laid) = (MergeTally::default(), Laid::default());
+        let shelves = self.reader.shelves;
+        let snapshots = shelves.snapshots.as_ref().unwrap_or(&shelves.current);
         for stretch in stretches {
-            let current = Arc::clone(&self.reader.shelves.current);
-            let current = self.few(&current, chains(&stretch.files))?;
+            let snapshot = self.planned.snapshot.iter();
+            let snapshot: Vec<_> = snapshot.map(|file| vec![file.clone()]).collect();
             let mut sources: Vec<(RowSource, Rows)> = Vec::new();
-            for (origin, few) in [
-                (RowSource::Current, &current),
-                (RowSource::Snapshot, snapshot),
+            for (origin, place, files) in [
+                (RowSource::Current, &shelves.current, chains(&stretch.files)),
+                (RowSource::Snapshot, snapshots, snapshot),
             ] {
-                for files in &few.sources {
-                    let rows = self.reader.rows(&few.place, files.clone());
+                let few = self.few(place, files, &stretch.within)?;
+                for files in few.sources {
+                    let rows = self.reader.rows(&few.place, files, &stretch.within);
                     sources.push((origin, rows));
                 }
             }
@@ -238,21 +264,25 @@ impl TableFold<'_> {
         &mut self,
         place: &Arc<DataFiles>,
         sources: Vec<Vec<FileRef>>,
+        within: &IdRange,
     ) -> Result<FewSources, DeltaError> {
         let task = Task {
             columns: self.reader.shelves.columns.clone(),
             plan: self.planned.plan.clone(),
             fetch_id: None,
         };
-        let few = self.reader.few(self.pace, &task, place, sources)?;
+        let few = self.reader.few(self.pace, &task, place, sources, within)?;
         self.temporary.extend(few.temporary.iter().cloned());
         Ok(few)
     }
 
-    fn task(&self, snapshot: &FewSources) -> Result<Task, DeltaError> {
+    fn task(&self) -> Result<Task, DeltaError> {
         let mut fetch_id = None;
-        if let Some(file) = snapshot.sources.iter().flatten().next() {
-            let rows = self.reader.rows(&snapshot.place, vec![file.clone()]);
+        let shelves = self.reader.shelves;
+        if let Some(file) = self.planned.snapshot.first() {
+            let place = shelves.snapshots.as_ref().unwrap_or(&shelves.current);
+            let all = IdRange::default();
+            let rows = self.reader.rows(place, vec![file.clone()], &all);
             let first = SourceCursor::new(RowSource::Snapshot, rows)?;
             fetch_id = first.map(|first| first.batch.fetch_id(0).to_owned());
         }
@@ -265,12 +295,12 @@ impl TableFold<'_> {
 
     /// Returns the parts of the table to rewrite: the complete table when it is small or a snapshot is folded, else only
     /// the files in which rows change.
-    fn stretches(&mut self) -> Result<Vec<Stretch>, DeltaError> {
-        let is_sorted = sort_by_ids(&mut self.planned.files);
+    fn stretches(&self, is_sorted: bool) -> Result<Vec<Stretch>, DeltaError> {
         let planned = &self.planned;
         let whole = |rows: Option<&RecordBatch>| Stretch {
             files: planned.files.clone(),
             rows: rows.cloned(),
+            within: IdRange::default(),
         };
         let PendingOfTable::Held(rows) = self.pending else {
             return Ok(vec![whole(None)]);
@@ -294,6 +324,7 @@ impl TableFold<'_> {
         let stretch = |segment: Segment| Stretch {
             files: planned.files[segment.files].to_vec(),
             rows: Some(rows.slice(segment.rows.start, segment.rows.len())),
+            within: IdRange::default(),
         };
         Ok(segments.map(stretch).collect())
     }
@@ -312,6 +343,7 @@ impl TableFold<'_> {
                 stretches.push(Stretch {
                     files: vec![Arc::clone(file)],
                     rows: Some(filter_record_batch(rows, &here).map_err(|_| DECODING)?),
+                    within: IdRange::default(),
                 });
             }
         }

@@ -11,6 +11,7 @@ mod model;
 mod newest_hashes;
 mod packing;
 mod second_look;
+mod unchanged;
 
 use std::sync::Arc;
 
