@@ -143,7 +143,7 @@ impl Comparing<'_> {
                 differs: self.newer.is_some_and(|newer| range.has_any(newer)),
                 ..Outcome::default()
             };
-            while let Some(id) = next_id(&current, &snapshot, &range) {
+            while let Some(id) = next_id(current.as_ref(), &snapshot, &range) {
                 let seen = taken(&mut snapshot, &id)?;
                 let known = taken(current.as_mut_slice(), &id)?;
                 outcome.meet(known, seen, with_times);
@@ -216,13 +216,13 @@ impl Outcome {
 
 /// Returns the least id that waits within a range.
 fn next_id(
-    current: &Option<SourceCursor>,
+    current: Option<&SourceCursor>,
     snapshot: &[SourceCursor],
     range: &IdRange,
 ) -> Option<String> {
     let seen = snapshot.iter().filter_map(SourceCursor::id);
     let seen = seen.filter(|id| range.end.as_deref().is_none_or(|end| *id < end));
-    let known = current.as_ref().and_then(SourceCursor::id);
+    let known = current.and_then(SourceCursor::id);
     seen.chain(known).min().map(str::to_owned)
 }
 

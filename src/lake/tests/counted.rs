@@ -39,7 +39,7 @@ fn counted_work_keeps_every_row() {
     let form = file_form(&table, &LakeSettings::default());
     let file = counted_encode(batches, &form);
     let stored = read(file.bytes, &["id"]).expect("a file that was just written");
-    let stored: usize = stored.map(|batch| batch.unwrap().num_rows()).sum();
+    let stored: usize = stored.map(|batch| batch.expect("rows").num_rows()).sum();
     assert_eq!((file.rows, stored), (rows as u64, rows));
 }
 
@@ -75,7 +75,11 @@ fn counted_encode(batches: Vec<RecordBatch>, form: &FileForm) -> EncodedFile {
 }
 
 fn pages() -> Pages {
-    let endpoint = Arc::clone(Catalog::embedded().find("ats/applications").unwrap());
+    let endpoint = Arc::clone(
+        Catalog::embedded()
+            .find("ats/applications")
+            .expect("an endpoint"),
+    );
     let mut world = World::new(WorldSettings {
         integrations: 4,
         rows: ROWS,
@@ -95,7 +99,7 @@ fn pages() -> Pages {
             integration: Some(integration.as_str()),
         });
         assert_eq!(answer.status, 200);
-        let page: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let page: serde_json::Value = serde_json::from_str(&answer.body).expect("a page");
         bodies.push(answer.body);
         let Some(next) = page["data"]["next"].as_str() else {
             break;
