@@ -99,4 +99,13 @@ impl Table {
     pub(crate) async fn live(&self, state: &LogState) -> Result<Vec<Arc<LiveFile>>, DeltaError> {
         Ok(self.log.live_files(state).await?)
     }
+
+    /// Lists the live files of a state that may hold rows of a key.
+    pub(crate) async fn live_of(
+        &self,
+        state: &LogState,
+        key: &str,
+    ) -> Result<Vec<Arc<LiveFile>>, DeltaError> {
+        Ok(self.log.live_files_of(state, key).await?)
+    }
 }

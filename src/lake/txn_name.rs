@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::delta::log::LogState;
 use crate::ids::IntegrationKey;
 use crate::time::Tier;
 
@@ -101,6 +102,14 @@ impl fmt::Display for TxnName<'_> {
 pub(in crate::lake) fn key_of(app_id: &str) -> Option<IntegrationKey> {
     let (key, _) = app_id.strip_prefix(PREFIX)?.split_once('/')?;
     IntegrationKey::from_stored(key)
+}
+
+/// Returns the integrations that the transactions of a table name, in no order.
+pub(in crate::lake) fn keys_in(state: &LogState) -> impl Iterator<Item = IntegrationKey> {
+    state.applications().filter_map(|app| {
+        let key = app.strip_prefix(PREFIX)?.split('/').next()?;
+        IntegrationKey::from_stored(key)
+    })
 }
 
 /// Returns whether an identifier is one of [`TxnName::Quarantined`].

@@ -11,22 +11,23 @@ use serde::{Deserialize, Serialize};
 use crate::delta::log::log_damage::LogDamageKind;
 use crate::json;
 
-/// One line of a log entry. In the lines that this crate writes exactly one field is set.
+/// One line of a log entry. In the lines that this crate writes exactly one field is set. An entry may have ten thousand
+/// lines, most of them transactions, so the other actions are boxed.
 #[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct LogLine {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) commit_info: Option<CommitInfo>,
+    pub(super) commit_info: Option<Box<CommitInfo>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) protocol: Option<Protocol>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) meta_data: Option<Metadata>,
+    pub(super) meta_data: Option<Box<Metadata>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) txn: Option<Txn>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) remove: Option<Remove>,
+    pub(super) remove: Option<Box<Remove>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) add: Option<Add>,
+    pub(super) add: Option<Box<Add>>,
 }
 
 /// Who committed what, and when. The protocol leaves the content of this action to each writer: Spark writes
@@ -173,10 +174,10 @@ pub(super) fn to_json_lines(lines: &[LogLine]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for line in lines {
         let counted = line.commit_info.as_ref().map(|info| LogLine {
-            commit_info: Some(CommitInfo {
+            commit_info: Some(Box::new(CommitInfo {
                 action_count: Some(lines.len() - 1),
-                ..info.clone()
-            }),
+                ..CommitInfo::clone(info)
+            })),
             ..LogLine::default()
         });
         let line = counted.as_ref().unwrap_or(line);

@@ -133,7 +133,7 @@ impl DeltaLog {
     pub(crate) async fn removed(&self) -> Result<Vec<RemovedFile>, LogError> {
         let replayed = self.reader.read(None, Replay::Removed).await?;
         self.note(&replayed.flaws);
-        let removed = replayed.lines.into_iter().filter_map(|line| line.remove);
+        let removed = replayed.in_force.removed.into_iter();
         let removed = removed.map(|file| RemovedFile {
             path: action::decode_path(&file.path),
             at_ms: file.deletion_timestamp,
@@ -158,13 +158,13 @@ impl DeltaLog {
         let mut infos = lines.into_iter().filter_map(|line| line.commit_info);
         let commit_id = infos.find_map(|info| info.commit_id);
         let line = LogLine {
-            commit_info: Some(CommitInfo {
+            commit_info: Some(Box::new(CommitInfo {
                 timestamp: self.settings.clock.now().as_millis(),
                 operation: "EMPTIED".to_owned(),
                 commit_id,
                 emptied: Some(true),
                 ..CommitInfo::default()
-            }),
+            })),
             ..LogLine::default()
         };
         let path = ObjectKey::LogEntry(&self.table, version).path();

@@ -29,7 +29,7 @@ pub(super) async fn create(
             ..LogLine::default()
         },
         LogLine {
-            meta_data: Some(metadata(shape, ours, now)),
+            meta_data: Some(Box::new(metadata(shape, ours, now))),
             ..LogLine::default()
         },
     ];

@@ -46,13 +46,13 @@ impl Entry {
 /// Returns the action that says who commits an entry, and when.
 pub(super) fn commit_info(operation: &str, commit_id: &str, now: Moment) -> LogLine {
     LogLine {
-        commit_info: Some(CommitInfo {
+        commit_info: Some(Box::new(CommitInfo {
             timestamp: now.as_millis(),
             operation: operation.to_owned(),
             engine_info: concat!("kombo-source/", env!("CARGO_PKG_VERSION")).to_owned(),
             commit_id: Some(commit_id.to_owned()),
             ..CommitInfo::default()
-        }),
+        })),
         ..LogLine::default()
     }
 }
@@ -81,7 +81,7 @@ impl AddFile {
             optional.collect::<BTreeMap<_, _>>()
         };
         LogLine {
-            add: Some(Add {
+            add: Some(Box::new(Add {
                 path: encode_path(&self.path),
                 partition_values: optional(self.partition_values),
                 size: self.size,
@@ -89,7 +89,7 @@ impl AddFile {
                 data_change,
                 stats: Some(self.stats),
                 tags: (!self.tags.is_empty()).then(|| optional(self.tags)),
-            }),
+            })),
             ..LogLine::default()
         }
     }
@@ -98,14 +98,14 @@ impl AddFile {
 impl RemoveFile {
     fn action(self, data_change: bool, now: Moment) -> LogLine {
         LogLine {
-            remove: Some(Remove {
+            remove: Some(Box::new(Remove {
                 path: self.logged_path,
                 deletion_timestamp: Some(now.as_millis()),
                 data_change,
                 extended_file_metadata: Some(true),
                 partition_values: Some(self.partition_values),
                 size: Some(self.size),
-            }),
+            })),
             ..LogLine::default()
         }
     }
@@ -129,8 +129,8 @@ pub struct RemoveFile {
 impl From<&LiveFile> for RemoveFile {
     fn from(file: &LiveFile) -> Self {
         Self {
-            logged_path: file.logged_path.clone(),
-            partition_values: file.partition_values.clone(),
+            logged_path: file.logged_path().to_owned(),
+            partition_values: BTreeMap::clone(&file.partition_values),
             size: file.size,
         }
     }

@@ -7,6 +7,9 @@
 use std::error::Error as StdError;
 use std::sync::{Arc, LazyLock};
 
+use delta_kernel::arrow::array::{Array, AsArray, RecordBatch};
+use delta_kernel::arrow::compute::{filter_record_batch, is_not_null};
+use delta_kernel::arrow::datatypes::Int64Type;
 use delta_kernel::arrow::json::LineDelimitedWriter;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::snapshot::SnapshotRef;
@@ -17,8 +20,8 @@ use object_store::ObjectStore;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::delta::fault::{FaultReason, StoreFault};
-use crate::delta::log::action::{LogLine, from_json_lines};
-use crate::delta::log::replay::Replay;
+use crate::delta::log::action::from_json_lines;
+use crate::delta::log::replay::{InForce, Replay};
 use crate::delta::object_key::TablePath;
 
 type Engine = DefaultEngine<TokioMultiThreadExecutor>;
@@ -59,7 +62,7 @@ pub(super) async fn read_checkpoint(
     table: &TablePath,
     version: u64,
     what: Replay,
-) -> Result<Vec<LogLine>, KernelFailure> {
+) -> Result<InForce, KernelFailure> {
     run(view, table, move |engine, root| {
         let snapshot = Snapshot::builder_for(root).at_version(version);
         replay(engine, snapshot.build(engine)?, what)
@@ -104,31 +107,53 @@ async fn run<T: Send + 'static>(
 
 /// Reads the actions that a checkpoint of the snapshot would hold. The kernel has no other public way to read all
 /// transactions in one pass.
-fn replay(
-    engine: &Engine,
-    snapshot: SnapshotRef,
-    what: Replay,
-) -> Result<Vec<LogLine>, KernelError> {
-    let mut lines = Vec::new();
+fn replay(engine: &Engine, snapshot: SnapshotRef, what: Replay) -> Result<InForce, KernelError> {
+    let mut in_force = InForce::default();
     let writer = snapshot.create_checkpoint_writer(engine)?;
     for actions in writer.checkpoint_data(engine)? {
         let actions = actions?.apply_selection_vector()?;
         let actions = ArrowEngineData::try_from_engine_data(actions)?;
-        let batch = actions.record_batch();
-        let columns = what
-            .columns()
-            .iter()
-            .map(|name| batch.schema_ref().index_of(name))
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut json = Vec::new();
-        let mut writer = LineDelimitedWriter::new(&mut json);
-        writer.write(&batch.project(&columns)?)?;
-        writer.finish()?;
-        let read = from_json_lines(&json)
-            .ok_or_else(|| KernelError::MissingData("an action's fields".to_owned()))?;
-        lines.extend(read.into_iter().filter(|line| !line.is_empty()));
+        for column in what.columns() {
+            let index = actions.record_batch().schema_ref().index_of(column)?;
+            let rows = actions.record_batch().project(&[index])?;
+            match *column {
+                "txn" => take_txns(&rows, &mut in_force)?,
+                _ => take_lines(&rows, &mut in_force, what)?,
+            }
+        }
     }
-    Ok(lines)
+    Ok(in_force)
+}
+
+/// Takes the transactions of a column `txn`. A table may have a million, so they are read without a text in between.
+fn take_txns(rows: &RecordBatch, in_force: &mut InForce) -> Result<(), KernelError> {
+    let missing = || KernelError::MissingData("a transaction's fields".to_owned());
+    let txns = rows.column(0).as_struct_opt().ok_or_else(missing)?;
+    let field = |name| txns.column_by_name(name);
+    let apps = field("appId").and_then(|apps| apps.as_string_opt::<i32>());
+    let versions = field("version").and_then(|versions| versions.as_primitive_opt::<Int64Type>());
+    let (apps, versions) = apps.zip(versions).ok_or_else(missing)?;
+    for row in (0..txns.len()).filter(|row| txns.is_valid(*row)) {
+        if apps.is_null(row) || versions.is_null(row) {
+            return Err(missing());
+        }
+        in_force.txns.set(apps.value(row), versions.value(row));
+    }
+    Ok(())
+}
+
+/// Takes the actions of a column as lines of a log entry.
+fn take_lines(rows: &RecordBatch, in_force: &mut InForce, what: Replay) -> Result<(), KernelError> {
+    let is_there = is_not_null(rows.column(0))?;
+    let rows = filter_record_batch(rows, &is_there)?;
+    let mut json = Vec::new();
+    let mut writer = LineDelimitedWriter::new(&mut json);
+    writer.write(&rows)?;
+    writer.finish()?;
+    let read = from_json_lines(&json)
+        .ok_or_else(|| KernelError::MissingData("an action's fields".to_owned()))?;
+    read.into_iter().for_each(|line| in_force.apply(line, what));
+    Ok(())
 }
 
 fn failure(error: &KernelError) -> KernelFailure {

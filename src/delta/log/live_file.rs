@@ -1,10 +1,12 @@
 //! A data file that is part of a table, and the log's statistics of its rows.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::Value;
 
 use crate::delta::log::action::{Add, decode_path};
+use crate::delta::log::shared_values::shared;
 use crate::delta::object_key::Partition;
 use crate::json;
 use crate::time::{Moment, ObservedAt, parse_timestamp};
@@ -16,8 +18,8 @@ pub struct LiveFile {
     pub path: String,
     /// Size in bytes.
     pub size: u64,
-    /// Value of each partition column. `None` is null.
-    pub partition_values: BTreeMap<String, Option<String>>,
+    /// Value of each partition column. `None` is null. All files of a partition share one copy.
+    pub partition_values: Arc<BTreeMap<String, Option<String>>>,
     /// Number of rows, when the statistics state it.
     pub num_records: Option<u64>,
     /// Bounds of the columns by which files are sorted and skipped.
@@ -26,8 +28,8 @@ pub struct LiveFile {
     pub modified_at: Moment,
     /// Free key-value notes about the file.
     pub tags: BTreeMap<String, String>,
-    /// The file's path exactly as in the log.
-    pub(super) logged_path: String,
+    /// The file's path exactly as in the log. `None` when it reads like the decoded path.
+    logged: Option<Box<str>>,
 }
 
 impl LiveFile {
@@ -37,10 +39,12 @@ impl LiveFile {
             .stats
             .and_then(|stats| json::from_str::<Stats>(&stats).ok())
             .unwrap_or_default();
+        let path = decode_path(&add.path);
+        let logged = (path != add.path).then(|| add.path.into());
         Self {
-            path: decode_path(&add.path),
+            path,
             size: add.size,
-            partition_values: add.partition_values,
+            partition_values: shared(add.partition_values),
             num_records: stats.num_records,
             bounds: stats.bounds(bounded),
             modified_at: Moment::from_millis(add.modification_time),
@@ -50,8 +54,13 @@ impl LiveFile {
                 .into_iter()
                 .filter_map(|(key, value)| Some((key, value?)))
                 .collect(),
-            logged_path: add.path,
+            logged,
         }
+    }
+
+    /// Returns the file's path exactly as in the log.
+    pub(super) fn logged_path(&self) -> &str {
+        self.logged.as_deref().unwrap_or(&self.path)
     }
 
     /// Returns the partition of the file.
@@ -93,12 +102,12 @@ impl LiveFile {
         Self {
             path: "part.parquet".to_owned(),
             size,
-            partition_values,
+            partition_values: Arc::new(partition_values),
             num_records: Some(1),
             bounds,
             modified_at: Moment::default(),
             tags: BTreeMap::new(),
-            logged_path: "part.parquet".to_owned(),
+            logged: None,
         }
     }
 }

@@ -4,8 +4,7 @@
 //! missing, damaged or leads nowhere is a [`Flaw`]: the log is read from an older checkpoint, or from its first entry.
 //! An entry that is missing or damaged is never passed over, because nothing else has its content.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::ObjectMeta;
@@ -15,11 +14,11 @@ use crate::delta::log::action::{LogLine, is_emptied};
 use crate::delta::log::flaw::Flaw;
 use crate::delta::log::kernel::{KernelFailure, read_checkpoint, write_checkpoint};
 use crate::delta::log::listing::{Hint, LogListing};
-use crate::delta::log::live_file::{BoundedColumns, LiveFile};
+use crate::delta::log::live_file::BoundedColumns;
 use crate::delta::log::log_damage::{LogDamage, LogDamageKind};
 use crate::delta::log::log_error::LogError;
-use crate::delta::log::log_state::{LogState, follow};
-use crate::delta::log::replay::Replay;
+use crate::delta::log::log_state::LogState;
+use crate::delta::log::replay::{InForce, Replay};
 use crate::delta::log::tail::{READAHEAD, entry};
 use crate::delta::log::view::{LogView, OnHint};
 use crate::delta::object_key::{ObjectKey, TablePath};
@@ -39,8 +38,8 @@ pub(super) struct LogReader {
 pub(super) struct Replayed {
     /// The version.
     pub(super) version: u64,
-    /// The actions, in the order in which they apply.
-    pub(super) lines: Vec<LogLine>,
+    /// The actions.
+    pub(super) in_force: InForce,
     /// What could not be used.
     pub(super) flaws: BTreeSet<Flaw>,
 }
@@ -52,7 +51,7 @@ struct Start {
     /// The checkpoint. `None` when the replay begins with version 0.
     checkpoint: Option<u64>,
     /// The actions in force at the checkpoint.
-    lines: Vec<LogLine>,
+    in_force: InForce,
     flaws: BTreeSet<Flaw>,
 }
 
@@ -63,16 +62,7 @@ impl Replayed {
         table: &TablePath,
         bounded: BoundedColumns,
     ) -> Result<LogState, LogError> {
-        LogState::from_replay(self.version, self.lines, table, bounded)
-    }
-
-    /// Makes the list of the live files, by their path in the log.
-    pub(super) fn live(self, bounded: BoundedColumns) -> HashMap<Arc<str>, Arc<LiveFile>> {
-        let mut live = HashMap::new();
-        for line in self.lines {
-            follow(&mut live, line.remove, line.add, bounded);
-        }
-        live
+        LogState::from_replay(self.version, self.in_force, table, bounded)
     }
 }
 
@@ -107,12 +97,12 @@ impl LogReader {
         version: u64,
         flawed: &BTreeSet<Flaw>,
     ) -> Result<(), LogError> {
-        let start = self.start(Some(version), Replay::Files, flawed).await?;
+        let start = self.start(Some(version), Replay::Removed, flawed).await?;
         if start.checkpoint == Some(version) {
             return Ok(());
         }
         let first = start.checkpoint.map_or(0, |checkpoint| checkpoint + 1);
-        let mut checked = self.entries(first..=version, None);
+        let mut checked = self.entries(first..=version);
         while checked.try_next().await?.is_some() {}
         drop(checked);
         // A hint that names a newer checkpoint stays. Any other is replaced.
@@ -156,18 +146,21 @@ impl LogReader {
         let first = start.checkpoint.map_or(0, |checkpoint| checkpoint + 1);
         let Start {
             listing,
-            mut lines,
+            mut in_force,
             flaws,
             ..
         } = start;
-        let mut entries = self.entries(first..=version, Some(what));
-        while let Some(more) = entries.next().await {
-            lines.extend(more.map_err(|error| self.explained(error, version, &listing, &flaws))?);
+        let mut entries = self.entries(first..=version);
+        while let Some(lines) = entries.next().await {
+            let lines = lines.map_err(|error| self.explained(error, version, &listing, &flaws))?;
+            lines
+                .into_iter()
+                .for_each(|line| in_force.apply(line, what));
         }
         drop(entries);
         Ok(Replayed {
             version,
-            lines,
+            in_force,
             flaws,
         })
     }
@@ -202,21 +195,19 @@ impl LogReader {
         LogError::damaged(&self.table, LogDamage::of_entry(&self.table, version, kind))
     }
 
-    /// Reads entries in order. Returns the actions of each that `what` names, or none.
+    /// Reads entries in order.
     fn entries(
         &self,
         versions: std::ops::RangeInclusive<u64>,
-        what: Option<Replay>,
     ) -> impl futures_util::Stream<Item = Result<Vec<LogLine>, LogError>> + Unpin + '_ {
         let read = stream::iter(versions).map(move |version| async move {
-            let lines = match entry(&self.store, &self.table, version).await {
+            match entry(&self.store, &self.table, version).await {
                 Err(LogError::Read { source, .. }) if source.is_not_found() => {
-                    return Err(self.missing_entry(version));
+                    Err(self.missing_entry(version))
                 }
-                Ok(lines) if is_emptied(&lines) => return Err(self.missing_entry(version)),
-                read => read?,
-            };
-            Ok(what.map_or_else(Vec::new, |what| what.of(lines)))
+                Ok(lines) if is_emptied(&lines) => Err(self.missing_entry(version)),
+                read => read,
+            }
         });
         Box::pin(read.buffered(READAHEAD))
     }
@@ -248,13 +239,13 @@ impl LogReader {
                 if flaws.contains(&Flaw::Checkpoint(*version)) {
                     continue;
                 }
-                if let Some(lines) = self.actions_at(*version, files, what).await? {
+                if let Some(in_force) = self.actions_at(*version, files, what).await? {
                     let checkpoint = Some(*version);
                     return Ok(Start {
                         listing,
                         hint,
                         checkpoint,
-                        lines,
+                        in_force,
                         flaws,
                     });
                 }
@@ -269,7 +260,7 @@ impl LogReader {
                 checkpoint: None,
                 listing,
                 hint,
-                lines: Vec::new(),
+                in_force: InForce::default(),
                 flaws,
             });
         }
@@ -281,7 +272,7 @@ impl LogReader {
         version: u64,
         files: &[ObjectMeta],
         what: Replay,
-    ) -> Result<Option<Vec<LogLine>>, LogError> {
+    ) -> Result<Option<InForce>, LogError> {
         if files.iter().any(|file| file.size == 0) {
             return Ok(None);
         }
@@ -297,7 +288,7 @@ impl LogReader {
             read_checkpoint(view, &self.table, version, what).await
         };
         match read().await {
-            Ok(lines) => return Ok(Some(lines)),
+            Ok(in_force) => return Ok(Some(in_force)),
             Err(KernelFailure::Store(fault)) if fault.is_not_found() => return Ok(None),
             Err(KernelFailure::Other(_)) => {}
             Err(failure) => return Err(self.failed("reading", failure)),
@@ -314,7 +305,7 @@ impl LogReader {
             }
         }
         match read().await {
-            Ok(lines) => Ok(Some(lines)),
+            Ok(in_force) => Ok(Some(in_force)),
             Err(KernelFailure::Other(_)) => Ok(None),
             Err(failure) => Err(self.failed("reading", failure)),
         }

@@ -1,33 +1,37 @@
 //! The state of a table's log as of one version.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use serde_json::Value;
 
-use crate::delta::log::action::{Add, LogLine, Metadata, Remove};
-use crate::delta::log::live_file::{BoundedColumns, LiveFile};
+use crate::delta::log::action::{LogLine, Metadata};
+use crate::delta::log::app_id::AppId;
+use crate::delta::log::live_file::BoundedColumns;
+use crate::delta::log::live_files::LiveFiles;
 use crate::delta::log::log_damage::{LogDamage, LogDamageKind};
 use crate::delta::log::log_error::LogError;
+use crate::delta::log::replay::InForce;
 use crate::delta::log::schema;
+use crate::delta::log::txn_map::TxnMap;
 use crate::delta::object_key::TablePath;
 use crate::json;
 
 /// A table as of one version.
 ///
 /// All transactions are kept in memory. The caller compares them to decide whether another writer has overtaken its
-/// fetch.
+/// fetch. A state shares with the state before what its entry did not change, so the cost of a new state grows with the
+/// entry and not with the table.
 #[derive(Clone, Debug)]
 pub struct LogState {
     pub(super) version: u64,
     pub(super) metadata: Arc<Metadata>,
     pub(super) schema: SchemaRef,
-    pub(super) txns: HashMap<Arc<str>, i64>,
+    pub(super) txns: TxnMap,
     /// The columns for which a live file holds bounds.
     pub(super) bounded: BoundedColumns,
     /// Filled at the first request, then kept current. Only tables with replaced files need the list.
-    pub(super) live: Option<HashMap<Arc<str>, Arc<LiveFile>>>,
+    pub(super) live: Option<LiveFiles>,
 }
 
 impl LogState {
@@ -47,7 +51,7 @@ impl LogState {
     /// Returns the version of an application's last transaction.
     #[must_use]
     pub fn txn(&self, app_id: &str) -> Option<i64> {
-        self.txns.get(app_id).copied()
+        self.txns.get(app_id)
     }
 
     /// Returns the columns by which files are found and sorted.
@@ -55,30 +59,38 @@ impl LogState {
         self.bounded
     }
 
-    /// Returns every application's last transaction, in no order.
-    pub fn txns(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.txns
-            .iter()
-            .map(|(app_id, version)| (&**app_id, *version))
+    /// Returns the last transaction of each `appId`, in no order. Makes a text for each: a table may have a million.
+    pub fn txns(&self) -> impl Iterator<Item = (String, i64)> {
+        let txns = self.txns.iter();
+        txns.map(|(id, version)| (id.text(), version))
+    }
+
+    /// Returns the first two parts of every `appId`, such as `kombo/a` for `kombo/a/seen`, each once and in no order.
+    pub(crate) fn applications(&self) -> impl Iterator<Item = Arc<str>> {
+        self.txns.apps().map(AppId::application)
     }
 
     /// Makes a state from all actions in force at a version.
     pub(super) fn from_replay(
         version: u64,
-        lines: Vec<LogLine>,
+        in_force: InForce,
         table: &TablePath,
         bounded: BoundedColumns,
     ) -> Result<Self, LogError> {
+        let InForce {
+            lines, mut txns, ..
+        } = in_force;
         if !lines.iter().any(|line| line.protocol.is_some()) {
             return Err(damaged(table, "its log has no protocol action"));
         }
-        let metadata = lines.iter().find_map(|line| line.meta_data.clone());
+        let metadata = lines.iter().find_map(|line| line.meta_data.as_deref());
         let metadata = metadata.ok_or_else(|| damaged(table, "its log has no metaData action"))?;
+        txns.shrink();
         let mut state = Self {
             version,
-            schema: read_schema(&metadata, table)?,
-            metadata: Arc::new(metadata),
-            txns: HashMap::new(),
+            schema: read_schema(metadata, table)?,
+            metadata: Arc::new(metadata.clone()),
+            txns,
             bounded,
             live: None,
         };
@@ -134,34 +146,18 @@ impl LogState {
             });
         }
         if let Some(metadata) = line.meta_data
-            && metadata != *self.metadata
+            && *metadata != *self.metadata
         {
             self.schema = read_schema(&metadata, table)?;
-            self.metadata = Arc::new(metadata);
+            self.metadata = Arc::new(*metadata);
         }
         if let Some(txn) = line.txn {
-            self.txns.insert(txn.app_id.into(), txn.version);
+            self.txns.set(&txn.app_id, txn.version);
         }
         if let Some(live) = &mut self.live {
-            follow(live, line.remove, line.add, self.bounded);
+            live.follow(line.remove, line.add, self.bounded);
         }
         Ok(())
-    }
-}
-
-/// Follows the files that an action adds and removes.
-pub(super) fn follow(
-    live: &mut HashMap<Arc<str>, Arc<LiveFile>>,
-    remove: Option<Remove>,
-    add: Option<Add>,
-    bounded: BoundedColumns,
-) {
-    if let Some(remove) = remove {
-        live.remove(remove.path.as_str());
-    }
-    if let Some(add) = add {
-        let path = add.path.as_str().into();
-        live.insert(path, Arc::new(LiveFile::of(add, bounded)));
     }
 }
 

@@ -116,7 +116,7 @@ impl LogMending<'_> {
                 ..LogLine::default()
             });
             lines.push(LogLine {
-                meta_data: Some(metadata(self.shape, &ours, self.now)),
+                meta_data: Some(Box::new(metadata(self.shape, &ours, self.now))),
                 ..LogLine::default()
             });
         }
@@ -136,15 +136,18 @@ impl LogState {
     /// Returns whether a repair of the table began and is not complete.
     #[must_use]
     pub fn is_under_repair(&self) -> bool {
-        self.txns()
-            .any(|(app, value)| app.starts_with(MARK) && value == PENDING)
+        self.pending_repairs().next().is_some()
     }
 
     /// Returns the transactions that say that every repair of the table is complete.
     pub(crate) fn settled(&self) -> Vec<(String, i64)> {
-        let marks = self.txns();
-        let pending = marks.filter(|(app, value)| app.starts_with(MARK) && *value == PENDING);
-        pending.map(|(app, _)| (app.to_owned(), SETTLED)).collect()
+        self.pending_repairs().map(|app| (app, SETTLED)).collect()
+    }
+
+    fn pending_repairs(&self) -> impl Iterator<Item = String> {
+        let marks = self.applications();
+        let marks = marks.filter(|app| app.starts_with(MARK) && self.txn(app) == Some(PENDING));
+        marks.map(|app| app.to_string())
     }
 
     /// Returns the transaction that says that a repair of the table began, and is not complete.

@@ -8,6 +8,7 @@
 //! [`schema`] adds our missing columns to a table's schema. The next entry commits the added columns.
 
 mod action;
+mod app_id;
 mod checkpoints;
 mod clean_up;
 mod create;
@@ -16,6 +17,8 @@ mod flaw;
 mod kernel;
 mod listing;
 mod live_file;
+mod live_files;
+mod live_list;
 mod log_damage;
 mod log_error;
 mod log_reader;
@@ -24,8 +27,10 @@ mod mend;
 mod publish;
 mod replay;
 mod schema;
+mod shared_values;
 mod survey;
 mod tail;
+mod txn_map;
 mod view;
 
 pub use clean_up::OutdatedLog;
@@ -163,8 +168,8 @@ impl DeltaLog {
             return Ok(Vec::new());
         }
         let reader = LogReader::new(store, table);
-        let lines = reader.read(None, Replay::State).await?.lines.into_iter();
-        Ok(lines.filter_map(|line| Some(line.txn?.app_id)).collect())
+        let in_force = reader.read(None, Replay::State).await?.in_force;
+        Ok(in_force.txns.iter().map(|(id, _)| id.text()).collect())
     }
 
     async fn open_patiently(
@@ -280,18 +285,6 @@ impl DeltaLog {
         Ok(CommitOutcome::Committed { version })
     }
 
-    /// Lists the live files of a state, by path.
-    pub async fn live_files(&self, at: &LogState) -> Result<Vec<Arc<LiveFile>>, LogError> {
-        let known = self.at_version(at.version);
-        let known = known.as_ref().and_then(|known| known.live.as_ref());
-        let mut files: Vec<_> = match at.live.as_ref().or(known) {
-            Some(live) => live.values().cloned().collect(),
-            None => self.list_files(at.version).await?,
-        };
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(files)
-    }
-
     /// Reads the complete log, which once had version `known`.
     async fn loaded(&self, known: u64) -> Result<LogState, LogError> {
         let replayed = self.reader.read(None, Replay::State).await?;
@@ -302,18 +295,6 @@ impl DeltaLog {
             return Err(LogError::damaged(&self.table, damage));
         }
         replayed.state(&self.table, self.settings.bounded)
-    }
-
-    async fn list_files(&self, version: u64) -> Result<Vec<Arc<LiveFile>>, LogError> {
-        let replayed = self.reader.read(Some(version), Replay::Files).await?;
-        self.note(&replayed.flaws);
-        let live = replayed.live(self.settings.bounded);
-        let files = live.values().cloned().collect();
-        let mut known = self.known();
-        if known.state.version == version && known.state.live.is_none() {
-            Arc::make_mut(&mut known.state).live = Some(live);
-        }
-        Ok(files)
     }
 
     /// Writers replace the complete state, so a panic elsewhere leaves the state intact.
@@ -350,7 +331,7 @@ impl DeltaLog {
         let mut lines = vec![commit_info(entry.operation, commit_id, now)];
         let metadata = read.merged_metadata(&self.ours, &self.table)?;
         lines.extend(metadata.map(|metadata| LogLine {
-            meta_data: Some(metadata),
+            meta_data: Some(Box::new(metadata)),
             ..LogLine::default()
         }));
         lines.extend(entry.actions(now));

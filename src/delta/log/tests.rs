@@ -252,6 +252,53 @@ async fn files_are_listed_from_the_store_once_and_then_followed() {
 }
 
 #[tokio::test]
+async fn the_files_of_a_key_are_listed_by_partition_or_by_bounds() {
+    let add = |key: &str| AddFile {
+        path: format!("integration_key={key}/part"),
+        partition_values: BTreeMap::from([("integration_key".to_owned(), key.to_owned())]),
+        ..file("part")
+    };
+    let paths = async |log: &DeltaLog, key: &str| {
+        let files = log.live_files_of(&log.state(), key).await.expect("listed");
+        let paths = files.iter().map(|file| file.path.clone());
+        paths.collect::<Vec<_>>()
+    };
+    let store = TableStore::memory();
+    let log = open(&store).await;
+    let adds = ["a", "a-b", "b"].map(add).into();
+    let next = Entry {
+        adds,
+        ..Entry::default()
+    };
+    commit(&log, next).await;
+    assert_eq!(paths(&log, "a").await, ["integration_key=a/part"]);
+    assert!(paths(&log, "c").await.is_empty());
+
+    let bounds = |least: &str, most: &str| AddFile {
+        path: format!("{least}-{most}"),
+        partition_values: BTreeMap::new(),
+        stats: format!(
+            r#"{{"minValues":{{"integration_key":"{least}"}},"maxValues":{{"integration_key":"{most}"}}}}"#
+        ),
+        ..file("part")
+    };
+    let store = TableStore::memory();
+    let whole = TableShape {
+        partition_columns: Vec::new(),
+        ..shape(&["integration_key", "id"])
+    };
+    let log = DeltaLog::open(&store, table(), whole, settings(100));
+    let log = log.await.expect("opened");
+    let adds = vec![bounds("a", "c"), bounds("b", "d"), bounds("d", "e")];
+    let next = Entry {
+        adds,
+        ..Entry::default()
+    };
+    commit(&log, next).await;
+    assert_eq!(paths(&log, "c").await, ["a-c", "b-d"]);
+}
+
+#[tokio::test]
 async fn a_lost_race_shows_nothing_of_ours_and_the_winners_transactions() {
     let store = TableStore::memory();
     let (one, two) = (open(&store).await, open(&store).await);

@@ -17,7 +17,7 @@ use crate::lake::care::repair_copies;
 use crate::lake::layout::LakeTable;
 use crate::lake::ledgers;
 use crate::lake::tables::{OpenTable, Tables};
-use crate::lake::txn_name::key_of;
+use crate::lake::txn_name::keys_in;
 use crate::lake::{LakeError, Part};
 use crate::time::Moment;
 
@@ -94,8 +94,8 @@ async fn of_table(
     };
     let state = table.refreshed().await?;
     let mentions = |keys: &BTreeSet<IntegrationKey>| {
-        let mut apps = state.txns().map(|(app_id, _)| app_id);
-        apps.any(|app_id| key_of(app_id).is_some_and(|key| keys.contains(&key)))
+        let mut named = keys_in(&state);
+        named.any(|key| keys.contains(&key))
     };
     if !keys.is_none_or(mentions) {
         return Ok(Forgotten::default());

@@ -213,7 +213,7 @@ impl Purging {
                     let ours = || key_of(app).is_some_and(|key| self.keys.contains(&key));
                     counts && *count != 0 && ours()
                 })
-                .map(|(app, _)| (app.to_owned(), 0))
+                .map(|(app, _)| (app, 0))
                 .collect(),
             LakeTable::Current(_) => {
                 let keys = self.keys.iter();

@@ -24,7 +24,7 @@ use crate::lake::ledgers::holds;
 use crate::lake::operation::Operation;
 use crate::lake::positions::Positions;
 use crate::lake::tables::{OpenTable, Tables};
-use crate::lake::txn_name::{TxnName, key_of};
+use crate::lake::txn_name::{TxnName, keys_in};
 use crate::lake::{LakeError, Part, SnapshotHistory};
 use crate::time::Moment;
 use crate::versions::guard::HoldState;
@@ -92,10 +92,7 @@ pub(super) async fn leaving(
         return Ok(leaving);
     };
     let limit_us = before.as_millis().saturating_mul(1000);
-    for (app, _) in current.txns() {
-        let Some(key) = key_of(app).filter(|key| !held.contains(key)) else {
-            continue;
-        };
+    for key in keys_in(&current).filter(|key| !held.contains(key)) {
         let facts = FoldedSoFar::read(&key, &snapshots, &current);
         if let Some(until_us) = facts.and_then(|facts| facts.until_us(limit_us)) {
             leaving.add(&key, until_us);

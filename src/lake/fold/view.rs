@@ -18,7 +18,7 @@ use crate::lake::layout::key_of_file;
 use crate::lake::ledgers::create_drift_and_holds;
 use crate::lake::positions::{Offered, Positions};
 use crate::lake::tables::{OpenTable, Tables};
-use crate::lake::txn_name::key_of;
+use crate::lake::txn_name::keys_in;
 use crate::lake::{Hold, LakeError, Part, SnapshotHistory};
 use crate::time::{ObservedAt, SecondLook};
 use crate::versions::looks::Looks;
@@ -81,9 +81,8 @@ impl View {
     /// Returns the integrations that `snapshots` or `deltas` know.
     pub(super) fn keys(&self) -> BTreeSet<IntegrationKey> {
         let [snapshots, deltas, _] = self.states();
-        let txns = [snapshots, deltas].into_iter().flatten();
-        let txns = txns.flat_map(LogState::txns);
-        txns.filter_map(|(app_id, _)| key_of(app_id)).collect()
+        let states = [snapshots, deltas].into_iter().flatten();
+        states.flat_map(keys_in).collect()
     }
 
     /// Returns how far an integration's table is folded, and what its sources offer.

@@ -17,14 +17,14 @@ use tracing::debug;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::on_cpu;
-use crate::delta::log::{Entry, LiveFile, LogState, RemoveFile};
+use crate::delta::log::{Entry, LogState, RemoveFile};
 use crate::delta::transact::Proposal;
 use crate::lake::LakeError;
 use crate::lake::intake::pending_fetch::{
     FetchedRows, FinishedFetch, PendingFetch, SharedFile, still_valid,
 };
 use crate::lake::intake::runs::Sorted;
-use crate::lake::layout::{LakeTable, key_of_file, of_day};
+use crate::lake::layout::{LakeTable, of_day};
 use crate::lake::operation::Operation;
 use crate::lake::tables::OpenTable;
 use crate::sink::Receipt;
@@ -215,12 +215,12 @@ impl Committer {
         group: &[PendingFetch],
         state: &LogState,
     ) -> Result<Vec<RemoveFile>, DeltaError> {
-        let keys: HashSet<&str> = group.iter().map(|pending| pending.key().as_str()).collect();
-        let live = self.table.live(state).await?;
-        let is_replaced =
-            |file: &&Arc<LiveFile>| key_of_file(file).is_some_and(|key| keys.contains(key));
-        let replaced = live.iter().filter(is_replaced);
-        Ok(replaced.map(|file| RemoveFile::from(&**file)).collect())
+        let mut replaced = Vec::new();
+        for pending in group {
+            let files = self.table.live_of(state, pending.key().as_str()).await?;
+            replaced.extend(files.iter().map(|file| RemoveFile::from(&**file)));
+        }
+        Ok(replaced)
     }
 
     async fn write_shared(&self, group: &[PendingFetch]) -> Result<SharedFile, DeltaError> {

@@ -164,7 +164,7 @@ impl HashSearch {
         }
         let (table, key) = (&known.deltas, self.key.as_str());
         let state = table.refreshed().await?;
-        let mut files = table.live(&state).await?;
+        let mut files = table.live_of(&state, key).await?;
         files.retain(|file| file.may_hold(key, after));
         let deltas = Files {
             table,

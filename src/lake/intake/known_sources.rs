@@ -86,7 +86,7 @@ impl KnownSources {
         let deltas_seen = TableTxns::of(key, |app| state.txn(app)).seen;
         let mut pending = Vec::new();
         if deltas_seen > position {
-            pending = deltas.live(&state).await?;
+            pending = deltas.live_of(&state, key.as_str()).await?;
             pending.retain(|file| file.may_hold(key.as_str(), position));
         }
         Ok(Self {
@@ -113,7 +113,7 @@ impl KnownSource {
         state: &LogState,
         key: &IntegrationKey,
     ) -> Result<Self, LakeError> {
-        let mut files = table.live(state).await?;
+        let mut files = table.live_of(state, key.as_str()).await?;
         files.retain(|file| may_hold(file, key.as_str()));
         Ok(Self {
             table: table.clone(),

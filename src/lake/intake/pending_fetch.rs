@@ -9,6 +9,7 @@ use crate::delta::file::writer::decoded_bytes;
 use crate::delta::log::{AddFile, LogState};
 use crate::ids::IntegrationKey;
 use crate::lake::table_txns::TableTxns;
+use crate::lake::txn_name::NONE;
 use crate::lake::{LakeError, SnapshotHistory};
 use crate::sink::Receipt;
 use crate::time::{Base, ObservedAt, Tier};
@@ -54,13 +55,16 @@ impl Fence {
         *stored == self.start && self.first.is_none_or(|first| Some(first) > stored.seen)
     }
 
-    /// Returns the transactions of a log entry that makes the fetch visible on top of `state`.
+    /// Returns the transactions of a log entry that makes the fetch visible on top of `state`. Values that stand in the
+    /// log already are left out: a table of ten thousand integrations has ten thousand of each.
     pub(in crate::lake) fn txns(&self, state: &LogState) -> Vec<(String, i64)> {
         let key = &self.start.key;
         let stored = TableTxns::of(key, |app| state.txn(app));
         let mut txns = stored.moved(self.base, &self.tiers, self.seen);
         let history = self.history.iter();
         txns.extend(history.flat_map(|history| history.txns(key)));
+        // A value that was never written reads like one that was cleared.
+        txns.retain(|(app, version)| state.txn(app).unwrap_or(NONE) != *version);
         txns
     }
 }

@@ -67,7 +67,7 @@ impl Completeness {
 /// Returns the last comparison of each table that was ever compared, from the log of `kombo_drift`.
 pub(super) fn all_of(state: &LogState) -> HashMap<ComparedTable, Completeness> {
     let compared = state.txns().filter_map(|(app_id, seen)| {
-        let (key, table) = compared_table(app_id)?;
+        let (key, table) = compared_table(&app_id)?;
         let count = |what: TxnName<'_>| {
             let count = state.txn(&what.app_id(&key));
             u64::try_from(count.unwrap_or_default()).unwrap_or_default()

@@ -11,7 +11,7 @@ use crate::lake::layout::INTEGRATION_KEY;
 use crate::lake::positions::Positions;
 use crate::lake::table_txns::TableTxns;
 use crate::lake::tables::Tables;
-use crate::lake::txn_name::key_of;
+use crate::lake::txn_name::keys_in;
 use crate::lake::{LakeError, LiveFile, Part};
 use crate::sink::Coverage;
 use crate::time::ObservedAt;
@@ -69,14 +69,10 @@ pub(in crate::lake) async fn overview(
 
 impl Overview {
     fn add_bases(&mut self, part: Part, state: &LogState) {
-        for (app_id, _) in state.txns() {
-            // Each transaction names an integration, so an integration is added several times. Adding the same values
-            // again changes nothing.
-            if let Some(key) = key_of(app_id) {
-                let stored = TableTxns::of(&key, |app| state.txn(app));
-                let table = self.tables.entry(key).or_default();
-                add_stored(&mut table.coverage, part, &stored);
-            }
+        for key in keys_in(state) {
+            let stored = TableTxns::of(&key, |app| state.txn(app));
+            let table = self.tables.entry(key).or_default();
+            add_stored(&mut table.coverage, part, &stored);
         }
     }
 

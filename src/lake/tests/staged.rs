@@ -156,6 +156,37 @@ async fn a_delta_under_way_is_superseded_by_bases_that_move() {
     assert_eq!(receipt, Receipt::Superseded);
 }
 
+/// Returns the names of the transactions in the entry of `snapshots` that a fetch commits.
+async fn written(store: &TableStore, version: u64) -> Vec<String> {
+    let path = format!("ats_tags/snapshots/_delta_log/{version:020}.json");
+    let entry = store.read(&path.into()).await.expect("an entry");
+    let entry = String::from_utf8(entry.to_vec()).expect("text");
+    let lines = entry.lines().map(|line| line.parse::<serde_json::Value>());
+    let apps = lines.filter_map(|line| {
+        let app_id = line.expect("JSON")["txn"]["appId"].as_str()?.to_owned();
+        app_id.rsplit('/').next().map(str::to_owned)
+    });
+    apps.collect()
+}
+
+#[tokio::test]
+async fn an_entry_repeats_no_transaction_that_stands_in_the_log() {
+    let store = TableStore::memory();
+    let lake = lake(&store, &settings()).await;
+    for (base, seen) in [(1, 10), (1, 20), (2, 30)] {
+        run(&lake, &snapshot("a"), &[], end(base, seen)).await;
+    }
+    let first = ["daily", "delta", "hourly", "next_look", "seen", "since"];
+    assert_eq!(written(&store, 1).await, first);
+    assert_eq!(written(&store, 2).await, ["next_look", "seen", "since"]);
+    assert_eq!(written(&store, 3).await, first);
+    let facts = facts(&store, "a").await.expect("there");
+    assert_eq!(
+        (facts.prior, facts.announced, facts.first_look),
+        (None, None, None)
+    );
+}
+
 async fn facts(store: &TableStore, name: &str) -> Option<SnapshotHistory> {
     let lake = lake(store, &settings()).await;
     let table = lake.tables().of_endpoint(&tags(), Part::Snapshots).await;

@@ -29,7 +29,7 @@ use crate::lake::operation::Operation;
 use crate::lake::positions::Positions;
 use crate::lake::table_txns::{unbased, voided};
 use crate::lake::tables::Tables;
-use crate::lake::txn_name::{TxnName, key_of};
+use crate::lake::txn_name::{TxnName, keys_in};
 use crate::lake::{FoldSettings, LakeError, Part};
 use crate::time::Moment;
 
@@ -295,7 +295,7 @@ impl EndpointParts {
             let Some((table, state)) = &part.opened else {
                 continue;
             };
-            keys.extend(state.txns().filter_map(|(app, _)| key_of(app)));
+            keys.extend(keys_in(state));
             let live = table.live(state).await?;
             let of_files = live.iter().filter_map(|file| key_of_file(file));
             keys.extend(of_files.filter_map(IntegrationKey::from_stored));

@@ -28,7 +28,7 @@ use crate::lake::care::repair::surveyed_table::SurveyedTable;
 use crate::lake::layout::{LakeTable, may_hold};
 use crate::lake::ledgers::{self, registry};
 use crate::lake::tables::OpenTable;
-use crate::lake::txn_name::key_of;
+use crate::lake::txn_name::keys_in;
 use crate::lake::{LakeError, Part};
 use crate::sink::Registration;
 
@@ -150,8 +150,7 @@ impl DamageRepair<'_> {
         found: &BTreeMap<String, Registration>,
     ) -> Result<Vec<IntegrationId>, LakeError> {
         let state = table.refreshed().await?;
-        let keys = state.txns().filter_map(|(app, _)| key_of(app));
-        let mut wanted: BTreeSet<String> = keys.map(|key| key.to_string()).collect();
+        let mut wanted: BTreeSet<String> = keys_in(&state).map(|key| key.to_string()).collect();
         wanted.retain(|key| !known.contains_key(key) && !found.contains_key(key));
         let mut ids = Vec::new();
         if wanted.is_empty() {

@@ -42,8 +42,8 @@ impl StampedTable {
         let state = self.table.refreshed().await?;
         let latest_us = horizon.latest_us();
         for (app, value) in self.txns(&state) {
-            let Some(key) = key_of(app) else { continue };
-            if self.is_in_millis(app) {
+            let Some(key) = key_of(&app) else { continue };
+            if self.is_in_millis(&app) {
                 if value > horizon.latest().as_millis() {
                     found.add(key.as_str(), Vec::new());
                 }
@@ -88,13 +88,13 @@ impl StampedTable {
         let mut txns: Vec<(String, i64)> = self
             .txns(state)
             .filter_map(|(app, value)| {
-                let key = key_of(app).filter(|key| moves.concern(key.as_str()))?;
-                if self.is_in_millis(app) {
+                let key = key_of(&app).filter(|key| moves.concern(key.as_str()))?;
+                if self.is_in_millis(&app) {
                     // A base in the future covers nothing, so it is cleared.
-                    return (value > horizon.latest().as_millis()).then(|| (app.to_owned(), NONE));
+                    return (value > horizon.latest().as_millis()).then_some((app, NONE));
                 }
                 let to_us = moves.to_us(key.as_str(), value)?;
-                Some((app.to_owned(), to_us))
+                Some((app, to_us))
             })
             .collect();
         if matches!(self.table.name, LakeTable::Current(_)) {
@@ -106,7 +106,7 @@ impl StampedTable {
     }
 
     /// Returns the transactions of the endpoint's tables: instants, and counts, which are far smaller than instants.
-    fn txns<'a>(&self, state: &'a LogState) -> impl Iterator<Item = (&'a str, i64)> + use<'a> {
+    fn txns<'a>(&self, state: &'a LogState) -> impl Iterator<Item = (String, i64)> + use<'a> {
         let is_drift = matches!(self.table.name, LakeTable::Drift);
         let of_table = format!("/{}/", self.endpoint.table_name());
         let txns = state.txns();
