@@ -178,9 +178,7 @@ impl Registry for Lake {
         &self,
         endpoint: &Arc<Endpoint>,
     ) -> Result<HashMap<IntegrationKey, Coverage>, SinkError> {
-        let overview = self.overview(endpoint).await?;
-        let tables = overview.into_iter().flat_map(|overview| overview.tables);
-        Ok(tables.map(|(key, table)| (key, table.coverage)).collect())
+        Ok(self.coverages(endpoint).await?)
     }
 
     async fn put_notes(&self, instance: &InstanceId, notes: Vec<u8>) -> Result<(), SinkError> {

@@ -73,7 +73,7 @@ pub use settings::LakeSettings;
 pub use snapshot_history::SnapshotHistory;
 pub use tables::Part;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -250,6 +250,14 @@ impl Lake {
         integration: &IntegrationId,
     ) -> Result<Coverage, LakeError> {
         stored_coverage::coverage(self.tables(), endpoint, integration).await
+    }
+
+    /// Returns the instants up to which each table of an endpoint is covered. Creates nothing.
+    pub(crate) async fn coverages(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<HashMap<IntegrationKey, Coverage>, LakeError> {
+        stored_coverage::coverages(self.tables(), endpoint).await
     }
 
     /// Returns the hash of the newest observation of each given row, as far as reading `most_bytes` bytes finds it.

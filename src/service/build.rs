@@ -29,6 +29,7 @@ use super::runner::Runner;
 use super::slots::Slots;
 use super::standby::{LeasedService, LeasedWork};
 use super::vitals::Vitals;
+use super::walks::Walks;
 use super::witness::Witness;
 use super::{Source, SourceError};
 use crate::api::{HttpApi, KomboApi};
@@ -200,6 +201,7 @@ impl KomboSourceConfig {
             witness: Witness::default(),
             vitals: vitals.clone(),
             summary: MinuteSummary::begin(),
+            walks: Walks::default(),
         };
         Ok(Assembled {
             service,

@@ -71,6 +71,7 @@ mod standby;
 mod store_turns;
 mod troubles;
 mod vitals;
+mod walks;
 mod witness;
 mod writes;
 

@@ -31,6 +31,7 @@ use super::questions::ApiQuestions;
 use super::registrar::{Registrar, RegistryRead, Saved};
 use super::runner::Runner;
 use super::vitals::Vitals;
+use super::walks::Walks;
 use super::witness::Witness;
 use crate::api::{KomboApi, WaitReason};
 use crate::ids::TableId;
@@ -40,7 +41,8 @@ use crate::sink::{Registry, Sink, SinkError};
 use crate::time::{Clock, Moment, ServerNow};
 use crate::words::with_causes;
 
-/// How often gauges and the hint file are updated.
+/// How often gauges and the hint file are updated. With very many tables those that walk over all tables are updated
+/// less often ([`Walks`]).
 pub(super) const TICK: Duration = Duration::from_secs(5);
 
 /// How often the bases that empty deltas moved are written to the sink.
@@ -74,6 +76,7 @@ pub(super) struct Service<A, S> {
     pub(super) witness: Witness,
     pub(super) vitals: Vitals,
     pub(super) summary: MinuteSummary,
+    pub(super) walks: Walks,
 }
 
 /// The result of a background task.
@@ -307,11 +310,14 @@ where
 
     fn tick(&mut self) {
         let now = self.now();
-        self.gauge(now);
-        self.see_troubles(now);
+        if self.walks.is_due(self.dispatch.tables.len()) {
+            self.dispatch.gauge(&self.metrics, now);
+            self.see_troubles(now);
+            self.write_hints();
+        }
+        self.gauge_requests();
         self.tell_minute();
         self.tell_alarms();
-        self.write_hints();
         self.note_wait(now);
         if !self.flushing && self.last_flush.elapsed() >= FLUSH_EVERY {
             (self.flushing, self.last_flush) = (true, Instant::now());
@@ -329,6 +335,10 @@ where
 
     pub(super) fn gauge(&self, now: Moment) {
         self.dispatch.gauge(&self.metrics, now);
+        self.gauge_requests();
+    }
+
+    fn gauge_requests(&self) {
         self.metrics.running_fetches(self.runner.running().len());
         (self.traffic)(self.api(), &self.metrics);
     }

@@ -25,13 +25,14 @@ impl Entry {
     /// Returns the actions of the entry, without the action that says who commits it and when.
     pub(super) fn actions(self, now: Moment) -> impl Iterator<Item = LogLine> {
         let data_change = !self.rearranges;
-        // The protocol allows one transaction per application in each version.
+        // The protocol allows one transaction per application in each version. `lastUpdated` is left out: readers
+        // need it only to forget transactions, and these are kept for ever.
         let txns: BTreeMap<_, _> = self.txns.into_iter().collect();
-        let txns = txns.into_iter().map(move |(app_id, version)| LogLine {
+        let txns = txns.into_iter().map(|(app_id, version)| LogLine {
             txn: Some(Txn {
                 app_id,
                 version,
-                last_updated: Some(now.as_millis()),
+                last_updated: None,
             }),
             ..LogLine::default()
         });

@@ -21,7 +21,7 @@ pub(super) struct LiveFiles {
 }
 
 /// The place of a file in the order: the value of its partition column, and its path in the log.
-type Place<'a> = (Option<&'a str>, &'a str);
+type FileOrder<'a> = (Option<&'a str>, &'a str);
 
 impl LiveFiles {
     /// Follows the files that an action removes and adds.
@@ -60,7 +60,7 @@ impl LiveFiles {
     }
 
     /// Returns the number of the block in which a place is, or would be.
-    fn block_of(&self, at: Place<'_>) -> usize {
+    fn block_of(&self, at: FileOrder<'_>) -> usize {
         let after = self.blocks.partition_point(|block| place(&block[0]) <= at);
         after.saturating_sub(1)
     }
@@ -119,7 +119,7 @@ impl LiveFiles {
     }
 }
 
-fn place(file: &LiveFile) -> Place<'_> {
+fn place(file: &LiveFile) -> FileOrder<'_> {
     let value = file.partition_values.values().next();
     (value.and_then(Option::as_deref), file.logged_path())
 }

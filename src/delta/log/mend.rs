@@ -124,7 +124,7 @@ impl LogMending<'_> {
             txn: Some(Txn {
                 app_id: format!("{MARK}{version}"),
                 version: PENDING,
-                last_updated: Some(self.now.as_millis()),
+                last_updated: None,
             }),
             ..LogLine::default()
         });

@@ -169,7 +169,7 @@ async fn an_entry_is_these_lines() {
     assert_eq!(
         actions,
         [
-            r#"{"txn":{"appId":"b c","lastUpdated":1795435200000,"version":2}}"#,
+            r#"{"txn":{"appId":"b c","version":2}}"#,
             r#"{"remove":{"dataChange":true,"deletionTimestamp":1795435200000,"extendedFileMetadata":true,"partitionValues":{"integration_key":"k"},"path":"integration_key=k/a","size":10}}"#,
             r#"{"add":{"dataChange":true,"modificationTime":5,"partitionValues":{"integration_key":"k"},"path":"integration_key=k/b%20c","size":10,"stats":"{\"numRecords\":3}","tags":{"base":"7"}}}"#,
         ]

@@ -32,7 +32,7 @@ use crate::sink::Receipt;
 /// Decoded bytes of rows that wait for a shared file. Waiting rows above this limit are committed at once.
 const WAITING_BYTES: usize = 32 << 20;
 
-/// Fetches in one log entry, at most. Each adds about 4 KB to the entry.
+/// Fetches in one log entry, at most. Each adds about 2 KB to the entry.
 const GROUP_FETCHES: usize = 1_000;
 
 /// Tasks that are aborted when the lake is dropped.

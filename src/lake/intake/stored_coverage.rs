@@ -1,11 +1,13 @@
 //! Up to which instants a table is covered, from the logs of `snapshots` and `deltas` together.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::catalog::Endpoint;
-use crate::ids::{IntegrationId, TableId};
+use crate::ids::{IntegrationId, IntegrationKey, TableId};
 use crate::lake::table_txns::TableTxns;
 use crate::lake::tables::Tables;
+use crate::lake::txn_name::keys_in;
 use crate::lake::{LakeError, Part};
 use crate::sink::Coverage;
 use crate::time::{Horizon, Tier};
@@ -44,6 +46,25 @@ pub(in crate::lake) async fn stored_coverage(
         add_stored(&mut coverage, part, &stored);
     }
     Ok(coverage)
+}
+
+/// Returns what each table of an endpoint is covered up to, from the transactions of its logs alone: no file is listed.
+/// Creates nothing.
+pub(in crate::lake) async fn coverages(
+    tables: &Tables,
+    endpoint: &Endpoint,
+) -> Result<HashMap<IntegrationKey, Coverage>, LakeError> {
+    let mut coverages: HashMap<_, Coverage> = HashMap::new();
+    for part in [Part::Snapshots, Part::Deltas] {
+        let Some((_, state)) = tables.newest(endpoint, part).await? else {
+            continue;
+        };
+        for key in keys_in(&state) {
+            let stored = TableTxns::of(&key, |app| state.txn(app));
+            add_stored(coverages.entry(key).or_default(), part, &stored);
+        }
+    }
+    Ok(coverages)
 }
 
 /// Adds the stored values of one part to a table's coverage.

@@ -121,11 +121,14 @@ async fn an_overview_has_every_integration_and_what_its_snapshot_weighs() {
     run(&lake, &delta("b"), &[&[("1", 21, 2)]], end(400, 21)).await;
 
     let overview = lake.overview(&tags()).await.expect("read").expect("tables");
+    let all = lake.coverages(&tags()).await.expect("read");
     for name in ["a", "b", "empty"] {
         let one = lake.coverage(&tags(), &integration(name)).await;
         let table = overview.tables[&key(name)];
         assert_eq!(table.coverage, one.expect("coverage"), "{name}");
+        assert_eq!(table.coverage, all[&key(name)], "{name}");
     }
+    assert_eq!(all.len(), 3);
     assert_eq!(overview.tables.len(), 3);
     let a = overview.tables[&key("a")];
     assert_eq!((a.snapshot_rows, a.snapshot_files), (2, 1));
@@ -147,6 +150,7 @@ async fn an_overview_of_nothing_creates_nothing() {
     let lake = lake(&store, &settings()).await;
     let before = store.objects().list(None).count().await;
     assert_eq!(lake.overview(&tags()).await.expect("read"), None);
+    assert!(lake.coverages(&tags()).await.expect("read").is_empty());
     assert_eq!(store.objects().list(None).count().await, before);
 }
 
