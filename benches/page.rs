@@ -248,7 +248,7 @@ fn serve(bencher: Bencher<'_, '_>, name: &str) {
 #[divan::bench]
 fn plan(bencher: Bencher<'_, '_>) {
     let secret = WebhookSecret::new("a secret of the benches").expect("long enough");
-    let signature = Signature::parse(&secret.sign(NOTIFICATION)).expect("it was just signed");
+    let signature = Signature::parse(secret.sign(NOTIFICATION)).expect("it was just signed");
     let body = Verifier::new(secret).verify(NOTIFICATION, &signature);
     let parsed = parse(body.expect("the signature is right")).expect("a webhook");
     let Webhook::DataChanged(notification) = parsed else {
