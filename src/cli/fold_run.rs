@@ -103,7 +103,10 @@ impl FoldRun {
         if tables == 0 {
             return None;
         }
-        let (rows, size): (u64, u64) = (sum(|table| table.rows), sum(|table| table.bytes));
+        let shared = self.endpoints.iter().map(|(_, report)| report.shared_bytes);
+        let rows: u64 = sum(|table| table.rows);
+        let own: u64 = sum(|table| table.bytes);
+        let size = own + shared.sum::<u64>();
         let (rows, tables) = (counted(rows, "row"), counted(tables, "table"));
         let mut parts = vec![
             format!("current: {rows} in {tables} folded"),

@@ -155,22 +155,23 @@ def test_without_kombo_drift_a_backfill_folds_once_it_is_written_anew() -> None:
         must("drift", lake)
 
 
-def test_one_missing_file_of_current_or_of_deltas_is_one_customers_matter() -> None:
+def test_a_missing_file_of_current_is_the_matter_of_the_customers_who_share_it() -> None:
     with _filled() as (twin, lake, (mine, other)):
         current = lake / TAGS.table / "current"
-        gone = _take_data(current, mine.key)
+        gone = _take_data(current, "part-")
         again = backfill_of(twin, lake, *ENDPOINTS, only=[mine, other]).run()
         shown("backfill", again)
         failed = "".join(_lines(again, "failed"))
         assert again.code == FAILED and gone in failed, again.text
-        assert mine.key in failed and other.key not in failed and "ats_users" not in failed
+        assert mine.key in failed and other.key in failed and "ats_users" not in failed
         lint = verb("lint", lake, "--table", "ats_tags")
         assert lint.code == FAILED and gone in lint.stdout, lint.text
         must("repair", lake, "--yes")
         must("fold", lake)
         assert "failed" not in verb("lint", lake, "--table", "ats_tags").stdout
         listed = must("files", lake, "--table", "ats_tags", "--part", "current").stdout
-        assert mine.key in listed and other.key in listed
+        assert listed.strip() and gone not in listed
+        lakes.assert_equals_truth(lake, twin.truth, only=[TAGS, USERS])
 
 
 def test_snapshots_and_deltas_are_fetched_again_after_a_repair() -> None:
