@@ -1,6 +1,7 @@
 """Runs a command and tells what it cost: CPU of the whole process tree, wall time and peak memory, from `wait4`."""
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -12,6 +13,15 @@ from pathlib import Path
 from types import TracebackType
 
 HERE = Path(__file__).resolve().parent
+
+
+def program() -> str:
+    """Returns the program to measure: $KOMBO_SOURCE or target/release/kombo-source."""
+    built = Path(os.environ.get("CARGO_TARGET_DIR", HERE.parent / "target")) / "release/kombo-source"
+    found = os.environ.get("KOMBO_SOURCE", str(built))
+    if not shutil.which(found):
+        sys.exit(f"{found} is not there: run `cargo build --release`, or set KOMBO_SOURCE")
+    return found
 
 
 @dataclass(frozen=True)

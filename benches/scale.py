@@ -28,12 +28,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "python"))
 
 import webhooks
-from accounting import Server, cost_of, machine
+from accounting import Server, cost_of, machine, program
 from many import ENDPOINTS, integration_id, is_changed
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-BINARY = os.environ.get("KOMBO_SOURCE", str(ROOT / "target/release/kombo-source"))
+BINARY = program()
 READER = os.environ.get("KOMBO_BENCH_READER", str(TARGET / "venv/bin/python"))
 SECRET = "whsec-of-the-benches"
 TWIN_ROWS = 50_000

@@ -23,11 +23,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import applications
-from accounting import Cost, Server, cost_of, machine, parquet_bytes, spread
+from accounting import Cost, Server, cost_of, machine, parquet_bytes, program, spread
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-BINARY = os.environ.get("KOMBO_SOURCE", str(ROOT / "target/release/kombo-source"))
+BINARY = program()
 RECORDS = 100_000
 MODEL = "applications"
 TABLE = "ats_applications"
