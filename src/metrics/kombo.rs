@@ -102,7 +102,7 @@ impl KomboMetrics {
             fold_seconds: shelf.seconds("fold_seconds", "Duration of folds that found something to do", &FOLD_BUCKETS),
             troubles: shelf.plain("trouble", "Whether a trouble of this kind lasts, 1 or 0"),
             troubled_since: shelf.plain("trouble_since_seconds", "Unix time since when a trouble of this kind lasts; 0 when it does not"),
-            fold_lag: shelf.plain("fold_lag_seconds", "Age of the oldest observation that is not folded into current yet"),
+            fold_lag: shelf.plain("fold_lag_seconds", "Age of the oldest observation that is due to be folded into current"),
         };
         metrics.begin();
         metrics

@@ -50,6 +50,8 @@ pub(super) struct FoldChore {
     holds_at: Option<Instant>,
     /// When each waiting table was first seen to wait.
     since: HashMap<OneTable, Instant>,
+    /// Tables in a shared file that was written a short time ago. They wait on purpose.
+    resting: HashSet<OneTable>,
     accepted: HashSet<OneTable>,
     not_before: HashMap<EndpointName, Instant>,
     /// Tables that were set aside: the end of the pause, and the number of failures in a row.
@@ -85,6 +87,7 @@ impl FoldChore {
             read_at: None,
             holds_at: None,
             since: HashMap::new(),
+            resting: HashSet::new(),
             accepted: HashSet::new(),
             not_before: HashMap::new(),
             aside: HashMap::new(),
@@ -108,7 +111,9 @@ impl FoldChore {
                 self.fold(&endpoint, &due, beside).await;
             }
         }
-        let oldest = self.since.values().min();
+        let waiting = self.since.iter();
+        let late = waiting.filter(|(table, _)| !self.resting.contains(*table));
+        let oldest = late.map(|(_, since)| since).min();
         let lag = oldest.map_or(Duration::ZERO, Instant::elapsed);
         beside.metrics.fold_lag(lag);
         beside
@@ -177,8 +182,9 @@ impl FoldChore {
         }
         let unfolded = self.unfolded(endpoint).await;
         let waits: HashSet<&IntegrationKey> = unfolded.iter().map(|one| &one.key).collect();
-        self.since
-            .retain(|(of, key), _| of != name || waits.contains(key));
+        let still_waits = |(of, key): &OneTable| of != name || waits.contains(key);
+        self.since.retain(|table, _| still_waits(table));
+        self.resting.retain(still_waits);
         let mut is_due = |one: &&Unfolded| self.is_due(name, one, now);
         let due: Vec<&Unfolded> = unfolded.iter().filter(|one| is_due(one)).collect();
         let rewritten: HashSet<&str> = due.iter().filter_map(|one| path_of(one)).collect();
@@ -213,15 +219,14 @@ impl FoldChore {
 
     fn is_due(&mut self, endpoint: &EndpointName, one: &Unfolded, now: Instant) -> bool {
         let table = (endpoint.clone(), one.key.clone());
-        let since = *self.since.entry(table).or_insert(now);
+        let since = *self.since.entry(table.clone()).or_insert(now);
         let (at, max_age) = (self.lake.tables().now(), self.settings.max_age);
-        if one
-            .shared
-            .as_ref()
-            .is_some_and(|file| file.rests(at, max_age))
-        {
+        let shared = one.shared.as_ref();
+        if shared.is_some_and(|file| file.rests(at, max_age)) {
+            self.resting.insert(table);
             return false;
         }
+        self.resting.remove(&table);
         let waiting = WaitingTable {
             at_once: one.at_once,
             age: Some(now.saturating_duration_since(since)),
