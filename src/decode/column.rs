@@ -157,6 +157,19 @@ impl TypedColumn {
         }
     }
 
+    /// Makes room for as much as the last batch had.
+    pub(super) fn begin(&mut self) {
+        match self {
+            Self::Text(column) | Self::Json(column) => column.begin(),
+            Self::Int(column) | Self::Timestamp(column) => column.begin(),
+            Self::Float(column) => column.begin(),
+            Self::Bool(column) => column.begin(),
+            Self::Date(column) | Self::MidnightDate(column) => column.begin(),
+            Self::Struct(column) => column.begin(),
+            Self::List(column) => column.begin(),
+        }
+    }
+
     /// Makes the array and removes all values from the column.
     pub(super) fn finish(&mut self) -> ArrayRef {
         match self {

@@ -9,6 +9,24 @@ use super::scan::{Scanner, Token};
 use super::text::JsonText;
 use super::values::Fit;
 
+/// The key of a member of an object.
+pub(super) enum MemberKey<'a> {
+    /// The number of a member that the column of the object declares.
+    Declared(usize),
+    /// A key that the column does not declare.
+    Unknown(JsonText<'a>),
+}
+
+impl MemberKey<'_> {
+    /// Returns whether the key is this name.
+    pub(super) fn is(&self, name: &str, column: &mut StructColumn) -> bool {
+        match self {
+            Self::Declared(number) => column.member(*number).name == name,
+            Self::Unknown(key) => key.as_bytes() == name.as_bytes(),
+        }
+    }
+}
+
 /// A page while it is read, and the `_rest` of the current row.
 pub(super) struct PageReader<'a> {
     pub(super) scan: Scanner<'a>,
@@ -16,6 +34,8 @@ pub(super) struct PageReader<'a> {
     /// Whether `_rest` holds the text of the last value and the column holds its instant.
     pub(super) kept_form: bool,
     elements_left: usize,
+    /// The hash of `null`. Almost half of the values of a page are null.
+    null_hash: u64,
 }
 
 impl<'a> PageReader<'a> {
@@ -25,6 +45,7 @@ impl<'a> PageReader<'a> {
             rest: Rest::default(),
             kept_form: false,
             elements_left: elements,
+            null_hash: hash::literal("null"),
         }
     }
 
@@ -42,7 +63,7 @@ impl<'a> PageReader<'a> {
             (column, Token::Null) => {
                 self.scan.literal("null")?;
                 column.push_null();
-                (Fit::Exact, hash::literal("null"))
+                (Fit::Exact, self.null_hash)
             }
             (TypedColumn::Struct(column), Token::Object) => return self.object(column, path),
             (TypedColumn::List(column), Token::Array) => return self.list(column, path),
@@ -84,14 +105,34 @@ impl<'a> PageReader<'a> {
         let (mut object, mut first) = (ObjectHash::default(), true);
         self.scan.enter()?;
         for position in 0.. {
-            let Some(key) = self.scan.key(&mut first)? else {
+            let Some(key) = self.next_key(column, position, &mut first)? else {
                 break;
             };
-            let (key, value) = self.member(column, path, position, &key)?;
+            let (key, value) = self.member(column, path, key)?;
             object.member(key, value);
         }
         column.close();
         Ok(object.finish())
+    }
+
+    /// Moves to the next member of an object and reads its key, or leaves the object. The key that stood here last time
+    /// is recognised without being read.
+    pub(super) fn next_key(
+        &mut self,
+        column: &mut StructColumn,
+        position: usize,
+        first: &mut bool,
+    ) -> Result<Option<MemberKey<'a>>, DecodeError> {
+        if let Some((number, sent)) = column.expected(position)
+            && self.scan.skip_key(sent, first)
+        {
+            return Ok(Some(MemberKey::Declared(number)));
+        }
+        let key = self.scan.key(first)?;
+        Ok(key.map(|key| match column.find(position, key.as_bytes()) {
+            Some(number) => MemberKey::Declared(number),
+            None => MemberKey::Unknown(key),
+        }))
     }
 
     /// Reads the value of the member whose key was just read. Returns the hashes of key and value.
@@ -99,28 +140,29 @@ impl<'a> PageReader<'a> {
         &mut self,
         column: &mut StructColumn,
         path: &Path<'_>,
-        position: usize,
-        key: &JsonText<'_>,
+        key: MemberKey<'_>,
     ) -> Result<(u64, u64), DecodeError> {
-        let path = Path::Member(path, key.as_bytes());
         let objects = column.len();
-        match column.find(position, key.as_bytes()) {
-            Some(member) if member.column.len() == objects => {
-                let hash = self.value(&mut member.column, &path)?;
-                member.kept_form = self.kept_form;
-                Ok((member.key_hash, hash))
+        let member = match key {
+            MemberKey::Declared(number) => column.member(number),
+            MemberKey::Unknown(key) => {
+                let value = self.leave(&Path::Member(path, key.as_bytes()))?;
+                return Ok((key.hash(), value));
             }
-            // A column that is longer than this struct already has a value from an earlier key with the same name.
-            Some(member) => {
-                if !std::mem::replace(&mut member.kept_form, true)
-                    && let Some(first) = member.column.last_instant()
-                {
-                    self.rest.keep(&path, &format!("\"{first}\""));
-                }
-                Ok((member.key_hash, self.leave(&path)?))
-            }
-            None => Ok((key.hash(), self.leave(&path)?)),
+        };
+        let path = Path::Member(path, member.name.as_bytes());
+        if member.column.len() == objects {
+            let hash = self.value(&mut member.column, &path)?;
+            member.kept_form = self.kept_form;
+            return Ok((member.key_hash, hash));
         }
+        // A column that is longer than this struct already has a value from an earlier key with the same name.
+        if !std::mem::replace(&mut member.kept_form, true)
+            && let Some(first) = member.column.last_instant()
+        {
+            self.rest.keep(&path, &format!("\"{first}\""));
+        }
+        Ok((member.key_hash, self.leave(&path)?))
     }
 
     /// Reads the array that begins here. If the page has no list elements left, the complete array goes into `_rest`.

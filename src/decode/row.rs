@@ -31,6 +31,8 @@ pub(super) struct RowColumns {
     hashes: Vec<i64>,
     rest: TextColumn,
     kombo: StructColumn,
+    /// Number of rows of the last batch.
+    last_len: usize,
 }
 
 /// The result of reading one element of the list of rows.
@@ -64,6 +66,7 @@ impl RowColumns {
             hashes: Vec::new(),
             rest: TextColumn::default(),
             kombo: StructColumn::new(&endpoint.fields, &kombo),
+            last_len: 0,
             endpoint,
         }
     }
@@ -79,6 +82,9 @@ impl RowColumns {
         fetched_at: i64,
     ) -> Result<RowOutcome<'a>, DecodeError> {
         reader.rest.clear();
+        if self.len() == 0 {
+            self.begin();
+        }
         let is_object = reader.scan.token()? == Token::Object;
         let start = reader.scan.mark();
         if !is_object {
@@ -115,15 +121,15 @@ impl RowColumns {
         let mut deleted = None;
         reader.scan.enter()?;
         for position in 0.. {
-            let Some(key) = reader.scan.key(&mut first)? else {
+            let Some(key) = reader.next_key(&mut self.kombo, position, &mut first)? else {
                 break;
             };
             let null = reader.scan.token()? == Token::Null;
-            if key.as_bytes() == DELETED_AT.as_bytes() {
+            if key.is(DELETED_AT, &mut self.kombo) {
                 // The first of two equal keys decides, as for columns.
                 deleted.get_or_insert(!null);
             }
-            let (key, value) = reader.member(&mut self.kombo, &Path::Root, position, &key)?;
+            let (key, value) = reader.member(&mut self.kombo, &Path::Root, key)?;
             if !null {
                 object.member(key, value);
             }
@@ -152,6 +158,15 @@ impl RowColumns {
         self.kombo.truncate(len);
     }
 
+    /// Makes room for as many rows as the last batch had.
+    fn begin(&mut self) {
+        self.deleted.reserve(self.last_len);
+        self.fetched_at.reserve(self.last_len);
+        self.hashes.reserve(self.last_len);
+        self.rest.begin();
+        self.kombo.begin();
+    }
+
     /// Returns about how many bytes the rows take in Arrow.
     pub(super) fn bytes(&self) -> usize {
         let constant =
@@ -163,6 +178,7 @@ impl RowColumns {
     /// Makes a batch of all rows, and starts again without rows.
     pub(super) fn finish(&mut self) -> RecordBatch {
         let rows = self.len();
+        self.last_len = rows;
         let repeated = |text: &str| -> ArrayRef { Arc::new(StringArray::new_repeated(text, rows)) };
         let op = |deleted| {
             if deleted {

@@ -107,6 +107,18 @@ impl<'a> Scanner<'a> {
         Ok(Some(key))
     }
 
+    /// Moves to the value of the next member if its key and all signs before the value are exactly `,"key":`, without
+    /// white space. The first member of an object has no comma.
+    pub(super) fn skip_key(&mut self, sent: &str, first: &mut bool) -> bool {
+        let sent = &sent.as_bytes()[usize::from(*first)..];
+        let is_next = self.text.as_bytes()[self.at..].starts_with(sent);
+        if is_next {
+            self.at += sent.len();
+            *first = false;
+        }
+        is_next
+    }
+
     /// Moves to the next element of an array, or leaves the array.
     pub(super) fn element(&mut self, first: &mut bool) -> Result<bool, DecodeError> {
         self.separated(b']', first, "a comma or the end of an array")

@@ -16,10 +16,14 @@ pub(super) enum Fit {
     None,
 }
 
+/// The most bytes that a vector gets ahead, because the batch before had as many.
+const MOST_AHEAD: usize = 4 << 20;
+
 /// Values of a fixed size.
 pub(super) struct Fixed<T> {
     values: Vec<T>,
     nulls: NullBufferBuilder,
+    last_len: usize,
 }
 
 impl<T: Default + Copy> Fixed<T> {
@@ -70,7 +74,13 @@ impl<T: Default + Copy> Fixed<T> {
         self.values.len() * size_of::<T>() + self.nulls.len() / 8
     }
 
+    /// Makes room for as many values as the last batch had.
+    pub(super) fn begin(&mut self) {
+        self.values.reserve(ahead::<T>(self.last_len));
+    }
+
     pub(super) fn finish(&mut self) -> (Vec<T>, Option<NullBuffer>) {
+        self.last_len = self.values.len();
         (std::mem::take(&mut self.values), self.nulls.finish())
     }
 }
@@ -80,6 +90,7 @@ impl<T> Default for Fixed<T> {
         Self {
             values: Vec::new(),
             nulls: NullBufferBuilder::new(0),
+            last_len: 0,
         }
     }
 }
@@ -87,9 +98,9 @@ impl<T> Default for Fixed<T> {
 /// Texts, one after the other in one buffer.
 pub(super) struct TextColumn {
     content: Vec<u8>,
-    /// The end of each text in the buffer.
-    ends: Vec<i32>,
+    ends: Ends,
     nulls: NullBufferBuilder,
+    last_bytes: usize,
 }
 
 impl TextColumn {
@@ -98,46 +109,44 @@ impl TextColumn {
     }
 
     pub(super) fn push(&mut self, text: &str) -> Result<(), DecodeError> {
-        let end =
-            i32::try_from(self.content.len() + text.len()).map_err(|_| DecodeError::BatchFull)?;
+        self.ends.push(self.content.len() + text.len())?;
         self.content.extend_from_slice(text.as_bytes());
-        self.ends.push(end);
         self.nulls.append_non_null();
         Ok(())
     }
 
     pub(super) fn push_null(&mut self) {
-        self.ends.push(self.end(self.len()));
+        self.ends.repeat();
         self.nulls.append_null();
     }
 
     /// Returns the last text, which is empty for null.
     pub(super) fn last(&self) -> &[u8] {
-        let start = self.end(self.len().saturating_sub(1));
-        &self.content[offset(start)..]
+        &self.content[self.ends.end_of(self.len().saturating_sub(1))..]
     }
 
     pub(super) fn truncate(&mut self, len: usize) {
         if len < self.len() {
-            self.content.truncate(offset(self.end(len)));
+            self.content.truncate(self.ends.end_of(len));
             self.ends.truncate(len);
             self.nulls.truncate(len);
         }
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.content.len() + self.ends.len() * size_of::<i32>() + self.nulls.len() / 8
+        self.content.len() + self.ends.bytes() + self.nulls.len() / 8
+    }
+
+    /// Makes room for as much as the last batch had.
+    pub(super) fn begin(&mut self) {
+        self.content.reserve(ahead::<u8>(self.last_bytes));
+        self.ends.begin();
     }
 
     pub(super) fn finish(&mut self) -> StringArray {
-        let ends = std::mem::take(&mut self.ends);
+        self.last_bytes = self.content.len();
         let content = Buffer::from(std::mem::take(&mut self.content));
-        StringArray::new(offsets(ends), content, self.nulls.finish())
-    }
-
-    /// Returns the end of the first `len` texts.
-    fn end(&self, len: usize) -> i32 {
-        len.checked_sub(1).map_or(0, |last| self.ends[last])
+        StringArray::new(self.ends.finish(), content, self.nulls.finish())
     }
 }
 
@@ -145,21 +154,73 @@ impl Default for TextColumn {
     fn default() -> Self {
         Self {
             content: Vec::new(),
-            ends: Vec::new(),
+            ends: Ends::default(),
             nulls: NullBufferBuilder::new(0),
+            last_bytes: 0,
         }
     }
 }
 
-/// Makes Arrow's offsets, which begin with zero, from the ends of values.
-pub(super) fn offsets(ends: Vec<i32>) -> OffsetBuffer<i32> {
-    let mut offsets = Vec::with_capacity(ends.len() + 1);
-    offsets.push(0);
-    offsets.extend(ends);
-    OffsetBuffer::new(ScalarBuffer::from(offsets))
+/// The ends of values of different lengths: Arrow's offsets, which begin with zero.
+pub(super) struct Ends {
+    offsets: Vec<i32>,
+    last_len: usize,
 }
 
-/// Converts an end that this file has written.
-pub(super) fn offset(end: i32) -> usize {
-    usize::try_from(end).expect("ends are never negative")
+impl Ends {
+    /// Returns the number of values.
+    pub(super) fn len(&self) -> usize {
+        self.offsets.len() - 1
+    }
+
+    /// Appends the end of a value. The ends never fall.
+    pub(super) fn push(&mut self, end: usize) -> Result<(), DecodeError> {
+        let end = i32::try_from(end).map_err(|_| DecodeError::BatchFull)?;
+        self.offsets.push(end);
+        Ok(())
+    }
+
+    /// Appends an empty value.
+    pub(super) fn repeat(&mut self) {
+        self.offsets.push(self.offsets[self.len()]);
+    }
+
+    /// Returns the end of the first `len` values.
+    pub(super) fn end_of(&self, len: usize) -> usize {
+        usize::try_from(self.offsets[len]).expect("ends are never negative")
+    }
+
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.offsets.truncate(len.saturating_add(1));
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.len() * size_of::<i32>()
+    }
+
+    /// Makes room for as many values as the last batch had.
+    pub(super) fn begin(&mut self) {
+        self.offsets.reserve(ahead::<i32>(self.last_len));
+    }
+
+    pub(super) fn finish(&mut self) -> OffsetBuffer<i32> {
+        self.last_len = self.len();
+        let offsets = std::mem::replace(&mut self.offsets, vec![0]);
+        OffsetBuffer::new(ScalarBuffer::from(offsets))
+    }
+}
+
+impl Default for Ends {
+    fn default() -> Self {
+        Self {
+            offsets: vec![0],
+            last_len: 0,
+        }
+    }
+}
+
+/// Returns for how many values to make room after a batch of `last` values. Batches end by their size, so the next one
+/// has about as many. An eighth more saves a copy when it has a few more.
+fn ahead<T>(last: usize) -> usize {
+    (last + last / 8).min(MOST_AHEAD / size_of::<T>())
 }

@@ -7,7 +7,7 @@ use super::TypedColumn;
 use crate::catalog::Field;
 use crate::decode::error::DecodeError;
 use crate::decode::hash;
-use crate::decode::values::{offset, offsets};
+use crate::decode::values::Ends;
 
 /// A column of objects: one column for each declared member.
 pub(in crate::decode) struct StructColumn {
@@ -21,7 +21,9 @@ pub(in crate::decode) struct StructColumn {
 
 /// One declared member of the objects.
 pub(in crate::decode) struct Member {
-    name: String,
+    pub name: String,
+    /// The key as Kombo sends it after another member: `,"name":`.
+    sent_key: String,
     pub key_hash: u64,
     pub column: TypedColumn,
     /// Whether `_rest` holds the text of the member's last value as well, because the value came in another form.
@@ -32,6 +34,7 @@ impl StructColumn {
     pub(in crate::decode) fn new(fields: &[Field], arrow: &Fields) -> Self {
         let members = fields.iter().zip(arrow).map(|(field, arrow)| Member {
             name: field.name.clone(),
+            sent_key: format!(",\"{}\":", field.name),
             key_hash: hash::string(field.name.as_bytes()),
             column: TypedColumn::new(field, arrow),
             kept_form: false,
@@ -84,6 +87,12 @@ impl StructColumn {
         members.sum::<usize>() + self.nulls.len() / 8
     }
 
+    pub(in crate::decode) fn begin(&mut self) {
+        for member in &mut self.members {
+            member.column.begin();
+        }
+    }
+
     pub(in crate::decode) fn finish(&mut self) -> StructArray {
         let columns = self
             .members
@@ -93,20 +102,30 @@ impl StructColumn {
         StructArray::new(self.arrow.clone(), columns, self.nulls.finish())
     }
 
-    /// Returns the member with this name. Looks first at the position where the member stood last time.
-    pub(in crate::decode) fn find(&mut self, position: usize, key: &[u8]) -> Option<&mut Member> {
-        let guess = self.order.get(position).copied().unwrap_or(usize::MAX);
+    /// Returns the member that stood at this position of an object last time, and its key as Kombo sends it.
+    pub(in crate::decode) fn expected(&self, position: usize) -> Option<(usize, &str)> {
+        let expected = *self.order.get(position)?;
+        Some((expected, &self.members.get(expected)?.sent_key))
+    }
+
+    /// Returns the member with a number that [`Self::expected`] or [`Self::find`] returned.
+    pub(in crate::decode) fn member(&mut self, number: usize) -> &mut Member {
+        &mut self.members[number]
+    }
+
+    /// Returns the number of the member with this name. Looks first at the position where the member stood last time.
+    pub(in crate::decode) fn find(&mut self, position: usize, key: &[u8]) -> Option<usize> {
         let is_key = |member: &Member| member.name.as_bytes() == key;
-        let found = if self.members.get(guess).is_some_and(is_key) {
-            guess
-        } else {
-            let found = self.members.iter().position(is_key)?;
-            if let Some(last_time) = self.order.get_mut(position) {
-                *last_time = found;
-            }
-            found
-        };
-        self.members.get_mut(found)
+        let guess = self.order.get(position).copied();
+        let guess = guess.filter(|guess| self.members.get(*guess).is_some_and(is_key));
+        if guess.is_some() {
+            return guess;
+        }
+        let found = self.members.iter().position(is_key)?;
+        if let Some(last_time) = self.order.get_mut(position) {
+            *last_time = found;
+        }
+        Some(found)
     }
 }
 
@@ -114,7 +133,7 @@ impl StructColumn {
 pub(in crate::decode) struct ListColumn {
     arrow: FieldRef,
     pub elements: Box<TypedColumn>,
-    ends: Vec<i32>,
+    ends: Ends,
     nulls: NullBufferBuilder,
 }
 
@@ -123,15 +142,14 @@ impl ListColumn {
         Self {
             arrow: arrow.clone(),
             elements: Box::new(TypedColumn::new(item, arrow)),
-            ends: Vec::new(),
+            ends: Ends::default(),
             nulls: NullBufferBuilder::new(0),
         }
     }
 
     /// Ends a list whose elements were appended to [`ListColumn::elements`].
     pub(in crate::decode) fn close(&mut self) -> Result<(), DecodeError> {
-        let end = i32::try_from(self.elements.len()).map_err(|_| DecodeError::BatchFull)?;
-        self.ends.push(end);
+        self.ends.push(self.elements.len())?;
         self.nulls.append_non_null();
         Ok(())
     }
@@ -141,34 +159,33 @@ impl ListColumn {
     }
 
     pub(in crate::decode) fn push_null(&mut self) {
-        self.ends.push(self.end(self.len()));
+        self.ends.repeat();
         self.nulls.append_null();
     }
 
     pub(in crate::decode) fn truncate(&mut self, len: usize) {
         // The elements are cut even when no list is removed: the last list may be incomplete.
-        self.elements
-            .truncate(offset(self.end(len.min(self.len()))));
+        let elements = self.ends.end_of(len.min(self.len()));
+        self.elements.truncate(elements);
         self.ends.truncate(len);
         self.nulls.truncate(len);
     }
 
     pub(in crate::decode) fn bytes(&self) -> usize {
-        self.elements.bytes() + self.ends.len() * size_of::<i32>() + self.nulls.len() / 8
+        self.elements.bytes() + self.ends.bytes() + self.nulls.len() / 8
+    }
+
+    pub(in crate::decode) fn begin(&mut self) {
+        self.elements.begin();
+        self.ends.begin();
     }
 
     pub(in crate::decode) fn finish(&mut self) -> ListArray {
-        let ends = offsets(std::mem::take(&mut self.ends));
         ListArray::new(
             self.arrow.clone(),
-            ends,
+            self.ends.finish(),
             self.elements.finish(),
             self.nulls.finish(),
         )
-    }
-
-    /// Returns the end of the first `len` lists.
-    fn end(&self, len: usize) -> i32 {
-        len.checked_sub(1).map_or(0, |last| self.ends[last])
     }
 }

@@ -7,7 +7,7 @@
 //! written again. Two ids with the same hash cost extra reads and nothing else, because the contest compares ids.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use arrow::array::{RecordBatch, StringArray};
 use arrow::compute::interleave_record_batch;
@@ -36,24 +36,7 @@ pub(crate) struct Sorted {
 impl Sorted {
     /// Sorts rows. Keeps the latest observation of each id.
     pub(crate) fn new(batches: Vec<RecordBatch>) -> Self {
-        let columns: Vec<KeyColumns<'_>> = batches.iter().map(KeyColumns::of).collect();
-        let mut order: Vec<(usize, usize)> = batches
-            .iter()
-            .enumerate()
-            .flat_map(|(batch, rows)| (0..rows.num_rows()).map(move |row| (batch, row)))
-            .collect();
-        let key = |&(batch, row): &(usize, usize)| columns[batch].key(row);
-        // The position breaks ties: rows that came later were observed later.
-        order.sort_unstable_by(|a, b| {
-            key(a).cmp(&key(b)).then_with(|| {
-                let (left, right) = (&columns[a.0], &columns[b.0]);
-                (left.observed[a.1], a).cmp(&(right.observed[b.1], b))
-            })
-        });
-        // `dedup` keeps the first of equal rows, so the newest row has to come first.
-        order.reverse();
-        order.dedup_by(|a, b| key(a) == key(b));
-        order.reverse();
+        let order = ordered(&batches);
         let bytes: usize = batches.iter().map(decoded_bytes).sum();
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         Self {
@@ -135,11 +118,7 @@ impl Sorted {
     fn chunks(&self) -> impl Iterator<Item = Result<RecordBatch, DeltaError>> {
         let batches: Vec<&RecordBatch> = self.batches.iter().collect();
         let parts = self.order.chunks(self.rows_of_chunk());
-        parts.map(move |part| match *part {
-            // A row of many megabytes is not copied.
-            [(batch, row)] => Ok(batches[batch].slice(row, 1)),
-            _ => copied(&batches, part),
-        })
+        parts.map(move |part| copied(&batches, part))
     }
 
     fn rows_of_chunk(&self) -> usize {
@@ -147,8 +126,16 @@ impl Sorted {
     }
 }
 
+/// Copies rows into one batch. Rows that lie together already are not copied: they may be in order, and a single row
+/// may have many megabytes.
 fn copied(batches: &[&RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch, DeltaError> {
-    interleave_record_batch(batches, rows).map_err(|_| ENCODING)
+    let follows = |pair: &[(usize, usize)]| pair[1] == (pair[0].0, pair[0].1 + 1);
+    match rows.first() {
+        Some(&(batch, row)) if rows.windows(2).all(follows) => {
+            Ok(batches[batch].slice(row, rows.len()))
+        }
+        _ => interleave_record_batch(batches, rows).map_err(|_| ENCODING),
+    }
 }
 
 /// Returns the hashes that occur in more than one run, ascending. Each run must be ascending.
@@ -246,10 +233,74 @@ impl<'a> KeyColumns<'a> {
             observed: observed(batch),
         }
     }
+}
 
-    fn key(&self, row: usize) -> (&'a str, &'a str) {
-        (self.integration.value(row), self.id.value(row))
+/// A row as far as sorting needs it. Most comparisons end within this value: texts in columns would be fetched from
+/// memory each time.
+#[derive(Clone, Copy)]
+struct SortKey {
+    /// Place of the integration among the integrations of the rows.
+    integration: u32,
+    /// The first eight bytes of the id, as a number of the same order.
+    prefix: u64,
+    row: (usize, usize),
+}
+
+/// Returns batch and row of each row, sorted by integration and id, with the latest observation of each id only.
+fn ordered(batches: &[RecordBatch]) -> Vec<(usize, usize)> {
+    let columns: Vec<KeyColumns<'_>> = batches.iter().map(KeyColumns::of).collect();
+    let integrations = places(&columns);
+    let rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let mut keys: Vec<SortKey> = Vec::with_capacity(rows);
+    for (batch, column) in columns.iter().enumerate() {
+        keys.extend((0..column.observed.len()).map(|row| SortKey {
+            integration: match integrations.len() {
+                0 | 1 => 0,
+                _ => integrations[column.integration.value(row)],
+            },
+            prefix: prefix(column.id.value(row)),
+            row: (batch, row),
+        }));
     }
+    let id = |key: &SortKey| columns[key.row.0].id.value(key.row.1);
+    let by_id = |a: &SortKey, b: &SortKey| {
+        let begin = (a.integration, a.prefix).cmp(&(b.integration, b.prefix));
+        begin.then_with(|| id(a).cmp(id(b)))
+    };
+    let observed = |key: &SortKey| columns[key.row.0].observed[key.row.1];
+    // The position breaks ties: rows that came later were observed later.
+    keys.sort_unstable_by(|a, b| {
+        by_id(a, b).then_with(|| (observed(a), a.row).cmp(&(observed(b), b.row)))
+    });
+    // Of equal ids the last row is the newest.
+    let is_newest = |row: usize| {
+        let next = keys.get(row + 1);
+        next.is_none_or(|next| by_id(&keys[row], next).is_ne())
+    };
+    let newest = (0..keys.len()).filter(|row| is_newest(*row));
+    newest.map(|row| keys[row].row).collect()
+}
+
+/// Returns the place of each integration in the order of their keys.
+fn places<'a>(columns: &[KeyColumns<'a>]) -> HashMap<&'a str, u32> {
+    let mut found = BTreeSet::new();
+    for column in columns {
+        let mut last = None;
+        for key in column.integration.iter().flatten() {
+            // Rows of one integration mostly come together.
+            if last.replace(key) != Some(key) {
+                found.insert(key);
+            }
+        }
+    }
+    found.into_iter().zip(0..).collect()
+}
+
+fn prefix(id: &str) -> u64 {
+    let mut first = [0; 8];
+    let len = id.len().min(8);
+    first[..len].copy_from_slice(&id.as_bytes()[..len]);
+    u64::from_be_bytes(first)
 }
 
 fn text<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
@@ -266,7 +317,69 @@ pub(crate) fn hash(id: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, TimestampMicrosecondArray};
+
     use super::*;
+
+    fn batch(rows: &[(&str, &str, i64)]) -> RecordBatch {
+        let text = |values: Vec<&str>| -> ArrayRef { Arc::new(StringArray::from(values)) };
+        let times = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|row| row.2));
+        RecordBatch::try_from_iter([
+            (
+                "integration_key",
+                text(rows.iter().map(|row| row.0).collect()),
+            ),
+            ("id", text(rows.iter().map(|row| row.1).collect())),
+            ("_fetched_at", Arc::new(times) as ArrayRef),
+        ])
+        .expect("columns of one length")
+    }
+
+    #[test]
+    fn rows_are_in_the_order_of_integration_and_id_and_the_newest_stays() {
+        let batches = vec![
+            batch(&[("b", "12345678", 1), ("b", "123456789", 2), ("a", "x", 3)]),
+            batch(&[("a", "", 4), ("b", "12345678", 5), ("a", "x\0", 6)]),
+            batch(&[
+                ("b", "ü", 9),
+                ("a", "x", 2),
+                ("b", "12345678a", 7),
+                ("b", "1", 8),
+            ]),
+        ];
+        let order = ordered(&batches);
+        let expected = [
+            (1, 0),
+            (0, 2),
+            (1, 2),
+            (2, 3),
+            (1, 1),
+            (0, 1),
+            (2, 2),
+            (2, 0),
+        ];
+        assert_eq!(order, expected);
+        let (tied, later) = (batch(&[("a", "1", 5)]), batch(&[("a", "1", 5)]));
+        assert_eq!(ordered(&[tied, later]), [(1, 0)], "the later row stays");
+        assert!(ordered(&[]).is_empty());
+    }
+
+    #[test]
+    fn rows_that_are_in_order_are_not_copied() {
+        let rows = batch(&[("a", "1", 1), ("a", "2", 2), ("a", "3", 3)]);
+        let ids = |batch: &RecordBatch| text(batch, "id").values().as_ptr();
+        let sorted = Sorted::new(vec![rows.clone()]);
+        let [copy] = sorted
+            .into_batches()
+            .expect("sorted")
+            .try_into()
+            .expect("one");
+        assert_eq!((&copy, ids(&copy)), (&rows, ids(&rows)));
+        let apart = copied(&[&rows], &[(0, 0), (0, 2)]).expect("copied");
+        assert_eq!(apart, batch(&[("a", "1", 1), ("a", "3", 3)]));
+    }
 
     #[test]
     fn a_hash_is_repeated_when_two_runs_have_it() {

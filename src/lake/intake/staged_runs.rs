@@ -1,5 +1,8 @@
 //! The files of a running fetch: each run of rows becomes a sorted file as soon as the run is full.
 //!
+//! A run is sorted, encoded and uploaded by a task of its own, while the next rows are received and decoded. At most one
+//! run is on this way at a time, so a fetch holds at most one run and the rows that are gathered meanwhile.
+//!
 //! A snapshot that needs more than one file keeps the rows that are not upserts (deleted or absent) apart, in files of
 //! their own. So whoever needs the rows that exist takes the other files as they are. Each file without such rows says
 //! so in its add action, with the tag [`UPSERTS_ONLY`].
@@ -7,10 +10,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::RecordBatch;
+use tokio::task::JoinSet;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::{Written, on_cpu};
-use crate::delta::file::writer::decoded_bytes;
+use crate::delta::file::writer::{FileForm, decoded_bytes};
 use crate::delta::object_key::Partition;
 use crate::lake::intake::comparison::ShownIds;
 use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
@@ -36,6 +40,15 @@ pub(super) struct StagedRuns {
     /// The rows of the written runs that are not upserts and are in no file yet. Always empty for a delta.
     apart: Vec<RecordBatch>,
     apart_bytes: usize,
+    /// The run that is on its way to the store. Ends with this value.
+    writing: JoinSet<Result<WrittenRun, DeltaError>>,
+}
+
+/// A run whose rows are on the store, except those that are kept apart.
+struct WrittenRun {
+    run: Option<Run>,
+    apart: Vec<RecordBatch>,
+    apart_bytes: usize,
 }
 
 /// A sorted part of the rows, in a file.
@@ -48,21 +61,13 @@ struct Run {
     bytes_per_row: usize,
 }
 
-/// A run before it is written.
-struct SortedRun {
-    rows: Sorted,
-    hashes: Vec<u64>,
-    gone: Vec<u64>,
-}
-
-impl SortedRun {
-    fn new(rows: Sorted) -> Self {
-        Self {
-            hashes: rows.id_hashes(),
-            gone: rows.gone_hashes(),
-            rows,
-        }
-    }
+/// Which rows of a run go into its file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// All rows.
+    AllRows,
+    /// The upserts. The other rows are kept apart.
+    Upserts,
 }
 
 impl StagedRuns {
@@ -73,38 +78,38 @@ impl StagedRuns {
             runs: Vec::new(),
             apart: Vec::new(),
             apart_bytes: 0,
+            writing: JoinSet::new(),
         }
     }
 
     /// Returns whether no row was added.
     pub(super) fn is_empty(&self) -> bool {
-        self.runs.is_empty() && self.apart.is_empty()
+        self.runs.is_empty() && self.apart.is_empty() && self.writing.is_empty()
     }
 
-    /// Writes a full run. Rows that are not upserts wait until they fill half a run, so that they take less memory than
-    /// the run that is gathered meanwhile.
+    /// Returns whether a run is on its way.
+    pub(super) fn is_writing(&self) -> bool {
+        !self.writing.is_empty()
+    }
+
+    /// Begins to write a full run, once the run before it is written. Rows that are not upserts wait until they fill
+    /// half a run, so that they take less memory than the run that is gathered meanwhile.
     pub(super) async fn add(
         &mut self,
         rows: Vec<RecordBatch>,
         partition: Partition,
         run_bytes: usize,
     ) -> Result<(), DeltaError> {
-        if !self.is_snapshot {
-            return self.write(rows, partition).await;
-        }
-        let (run, apart, bytes) = on_cpu(move || {
-            let mut sorted = Sorted::new(rows);
-            let apart = sorted.split_off_gone()?;
-            let bytes: usize = apart.iter().map(decoded_bytes).sum();
-            Ok::<_, DeltaError>((SortedRun::new(sorted), apart, bytes))
-        })
-        .await??;
-        self.apart.extend(apart);
-        self.apart_bytes += bytes;
-        self.write_run(run, partition.clone()).await?;
+        self.settle().await?;
         if self.apart_bytes >= run_bytes / 2 {
-            self.write_apart(partition).await?;
+            self.write_apart(partition.clone()).await?;
         }
+        let content = if self.is_snapshot {
+            Content::Upserts
+        } else {
+            Content::AllRows
+        };
+        self.begin(rows, content, partition);
         Ok(())
     }
 
@@ -115,45 +120,45 @@ impl StagedRuns {
         partition: Partition,
     ) -> Result<(), DeltaError> {
         if self.is_empty() {
-            return self.write(rows, partition).await;
+            self.begin(rows, Content::AllRows, partition);
+            return self.settle().await;
         }
         self.add(rows, partition.clone(), usize::MAX).await?;
+        self.settle().await?;
         self.write_apart(partition).await
+    }
+
+    /// Waits until all runs are written. After an error rows are missing.
+    pub(super) async fn settle(&mut self) -> Result<(), DeltaError> {
+        while let Some(ended) = self.writing.join_next().await {
+            let written = match ended {
+                Ok(written) => written?,
+                Err(stopped) if stopped.is_panic() => {
+                    std::panic::resume_unwind(stopped.into_panic())
+                }
+                // The runtime is shutting down.
+                Err(_) => return Err(DeltaError::Closed),
+            };
+            self.runs.extend(written.run);
+            self.apart.extend(written.apart);
+            self.apart_bytes += written.apart_bytes;
+        }
+        Ok(())
     }
 
     async fn write_apart(&mut self, partition: Partition) -> Result<(), DeltaError> {
         self.apart_bytes = 0;
         let apart = std::mem::take(&mut self.apart);
-        self.write(apart, partition).await
+        self.begin(apart, Content::AllRows, partition);
+        self.settle().await
     }
 
-    async fn write(
-        &mut self,
-        rows: Vec<RecordBatch>,
-        partition: Partition,
-    ) -> Result<(), DeltaError> {
-        let run = on_cpu(move || SortedRun::new(Sorted::new(rows))).await?;
-        self.write_run(run, partition).await
-    }
-
-    async fn write_run(&mut self, run: SortedRun, partition: Partition) -> Result<(), DeltaError> {
-        let SortedRun { rows, hashes, gone } = run;
-        let bytes_per_row = rows.bytes_per_row();
-        let files = &self.table.files;
-        let written = files.write(move |form| rows.encode(form), partition).await;
-        if let Some(mut written) = written? {
-            if self.is_snapshot && gone.is_empty() {
-                let tag = (UPSERTS_ONLY.to_owned(), YES.to_owned());
-                written.add.tags.extend([tag]);
-            }
-            self.runs.push(Run {
-                written,
-                hashes,
-                gone,
-                bytes_per_row,
-            });
+    fn begin(&mut self, rows: Vec<RecordBatch>, content: Content, partition: Partition) {
+        if !rows.is_empty() {
+            let (table, tagged) = (self.table.clone(), self.is_snapshot);
+            self.writing
+                .spawn(written(table, rows, content, partition, tagged));
         }
-        Ok(())
     }
 
     /// Keeps one row per id over all runs: the latest observation. The files that hold older ones are written again.
@@ -228,6 +233,47 @@ impl StagedRuns {
         }
         Ok(())
     }
+}
+
+/// Sorts rows and writes them. With `tagged` a file of upserts says so.
+async fn written(
+    table: OpenTable,
+    rows: Vec<RecordBatch>,
+    content: Content,
+    partition: Partition,
+    tagged: bool,
+) -> Result<WrittenRun, DeltaError> {
+    let (sorted, (hashes, gone), (apart, apart_bytes)) = on_cpu(move || {
+        let mut sorted = Sorted::new(rows);
+        let apart = match content {
+            Content::AllRows => Vec::new(),
+            Content::Upserts => sorted.split_off_gone()?,
+        };
+        let bytes: usize = apart.iter().map(decoded_bytes).sum();
+        let hashes = (sorted.id_hashes(), sorted.gone_hashes());
+        Ok::<_, DeltaError>((sorted, hashes, (apart, bytes)))
+    })
+    .await??;
+    let bytes_per_row = sorted.bytes_per_row();
+    let encode = move |form: &FileForm| sorted.encode(form);
+    let file = table.files.write(encode, partition).await?;
+    let run = file.map(|mut written| {
+        if tagged && gone.is_empty() {
+            let tag = (UPSERTS_ONLY.to_owned(), YES.to_owned());
+            written.add.tags.extend([tag]);
+        }
+        Run {
+            written,
+            hashes,
+            gone,
+            bytes_per_row,
+        }
+    });
+    Ok(WrittenRun {
+        run,
+        apart,
+        apart_bytes,
+    })
 }
 
 /// Removes the hashes in `gone`. Both lists are ascending.

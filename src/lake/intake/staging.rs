@@ -81,7 +81,7 @@ impl Staging {
         }
     }
 
-    /// Adds rows. Rows that exceed a run are sorted and uploaded before this returns.
+    /// Adds rows. Rows that exceed a run are sorted and uploaded while further rows are added, up to half a run of them.
     ///
     /// After an error, or when the future is dropped half-way, the fetch cannot be committed any more.
     pub async fn push(&mut self, batch: RecordBatch) -> Result<(), LakeError> {
@@ -90,13 +90,20 @@ impl Staging {
             return Ok(());
         }
         let bytes = decoded_bytes(&batch);
-        if self.waiting_bytes + bytes > self.intake.tables.settings.run_bytes.get() {
+        let run_bytes = self.intake.tables.settings.run_bytes.get();
+        if self.waiting_bytes + bytes > run_bytes {
             self.upload_run().await?;
+        }
+        if self.runs.is_writing() && self.waiting_bytes + bytes > run_bytes / 2 {
+            // A run that is uploaded and a full one together would take too much memory.
+            self.torn = true;
+            self.runs.settle().await?;
+            self.torn = false;
         }
         self.observe(&batch);
         self.waiting_bytes += bytes;
         self.waiting.push(batch);
-        if self.waiting_bytes >= self.intake.tables.settings.run_bytes.get() {
+        if self.waiting_bytes >= run_bytes {
             // A run that is full waits for nothing: the fetch may have to wait long for its next page.
             self.upload_run().await?;
         }

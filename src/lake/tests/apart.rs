@@ -9,10 +9,11 @@ use object_store::ObjectStoreExt;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::delta::store::TableStore;
+use crate::delta::store::faulty::{Failure, FaultyStore};
 use crate::fetch::Fetch;
 use crate::lake::intake::staged_runs::says_upserts_only;
 use crate::lake::tests::support::*;
-use crate::lake::{Lake, LakeSettings, Part};
+use crate::lake::{Lake, LakeError, LakeSettings, Part};
 
 /// Id, time of observation, `_op`.
 type Observed = (String, i64, &'static str);
@@ -185,4 +186,32 @@ async fn the_files_of_a_delta_are_not_divided_and_not_tagged() {
     let mut all = rows(5);
     all.sort();
     assert_eq!(sorted(files), all);
+}
+
+#[tokio::test]
+async fn a_run_is_written_while_rows_are_added_and_its_failure_ends_the_fetch() {
+    let inner = TableStore::memory();
+    let faulty = FaultyStore::new(inner.objects().clone(), 0..0, Failure::Before);
+    let store = TableStore::over(faulty.clone(), inner.url().clone());
+    let lake = lake(&store, &short_runs()).await;
+    let fetch = snapshot("a");
+    let mut staging = lake.begin(&fetch, &tags()).await.expect("begins");
+    faulty.set_away(true);
+    let all = rows(1_000);
+    let mut pages = all.chunks(10).map(|rows| page(&fetch, rows));
+    for number in 0..4 {
+        let page = pages.next().expect("twenty pages");
+        let pushed = staging.push(page).await;
+        assert!(pushed.is_ok(), "page {number} waits for no upload");
+    }
+    let failed = loop {
+        if let Err(error) = staging.push(pages.next().expect("it fails")).await {
+            break error;
+        }
+    };
+    assert!(!matches!(failed, LakeError::Torn), "the store's own error");
+    faulty.set_away(false);
+    let committed = staging.commit(end(1, 9_999)).await;
+    assert!(matches!(committed, Err(LakeError::Torn)), "{committed:?}");
+    assert!(found(&inner, Part::Snapshots).await.is_empty());
 }
