@@ -15,14 +15,20 @@ use parquet::arrow::ArrowWriter;
 use parquet::bloom_filter::Sbbf;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::{
-    PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions, ParquetMetaDataReader,
-    RowGroupMetaData,
+    ColumnChunkMetaData, PageIndexPolicy, ParquetMetaData, ParquetMetaDataOptions,
+    ParquetMetaDataReader,
 };
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use crate::delta::delta_error::{DECODING, DeltaError, ENCODING};
 use crate::delta::file::stats::FileStats;
-use crate::delta::file::writer::{EncodedFile, FileForm, parquet_schema, read};
+use crate::delta::file::writer::{EncodedFile, Expected, FileForm, parquet_schema, read};
+
+/// The first bytes of a Parquet file.
+const MAGIC: &[u8] = b"PAR1";
+
+/// Where the first column chunk of a file begins.
+const FIRST_CHUNK: i64 = 4;
 
 /// The values of a column that is not copied.
 #[derive(Clone, Debug)]
@@ -37,7 +43,7 @@ pub(crate) enum FreshColumn {
 /// order: the columns that `fresh` names are written anew, all others are copied.
 ///
 /// `None` when the rows have to be decoded instead: the file has no rows, lacks a column of `schema` or has it with
-/// another type, or has a column that the new file would not have.
+/// another type, has a column that the new file would not have, or is laid out as another program lays out files.
 pub(crate) fn copy_columns(
     source: &Bytes,
     form: &FileForm,
@@ -46,7 +52,7 @@ pub(crate) fn copy_columns(
 ) -> Result<Option<EncodedFile>, DeltaError> {
     let source = ChunkSource::open(source.clone())?;
     let schema = form.stored(schema);
-    if source.rows()? == 0 {
+    if source.rows()? == 0 || !source.is_laid_out() {
         return Ok(None);
     }
     let Some(columns) = matched(&source, &schema, fresh)? else {
@@ -132,8 +138,8 @@ fn write_chunks(
     bytes: &mut Vec<u8>,
 ) -> Result<ParquetMetaData, DeltaError> {
     let root = parquet_schema(schema)?.root_schema_ptr();
-    let properties = Arc::new(form.file_properties(schema).build());
-    let writer = SerializedFileWriter::new(bytes, root, properties);
+    let properties = form.file_properties(schema, source.is_indexed()).build();
+    let writer = SerializedFileWriter::new(bytes, root, Arc::new(properties));
     let mut writer = writer.map_err(|_| ENCODING)?;
     for group in 0..source.metadata.num_row_groups() {
         let mut chunks = writer.next_row_group().map_err(|_| ENCODING)?;
@@ -179,10 +185,16 @@ impl ChunkSource {
         Ok(Self { bytes, metadata })
     }
 
+    fn is_indexed(&self) -> bool {
+        self.metadata.page_index().is_some()
+    }
+
     fn rows(&self) -> Result<u64, DeltaError> {
-        let groups = self.metadata.row_groups().iter();
-        let rows: i64 = groups.map(RowGroupMetaData::num_rows).sum();
-        u64::try_from(rows).map_err(|_| DECODING)
+        let mut groups = self.metadata.row_groups().iter();
+        let rows = groups.try_fold(0_u64, |rows, group| {
+            rows.checked_add(u64::try_from(group.num_rows()).ok()?)
+        });
+        rows.ok_or(DECODING)
     }
 
     /// Encodes the fresh columns of `schema` as a file of their own, with the same row groups.
@@ -215,7 +227,12 @@ impl ChunkSource {
         let groups = self.metadata.row_groups().iter();
         let groups = groups.map(|group| usize::try_from(group.num_rows()).unwrap_or(rows));
         let largest = groups.clone().max().unwrap_or(rows).max(1);
-        let properties = form.properties(&batch, rows, largest);
+        let expected = Expected {
+            rows,
+            group: largest,
+            is_indexed: self.is_indexed(),
+        };
+        let properties = form.properties(&batch, &expected);
         let writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties));
         let (mut writer, mut from) = (writer.map_err(|_| ENCODING)?, 0);
         for rows in groups {
@@ -226,6 +243,39 @@ impl ChunkSource {
         }
         let bytes = writer.into_inner().map_err(|_| ENCODING)?;
         Self::open(bytes.into()).map(Some)
+    }
+
+    /// Returns whether the column chunks of each row group follow one another from the file's start, as we write them,
+    /// and whether all that is copied lies before the footer. A file that lacks a part is not laid out so.
+    fn is_laid_out(&self) -> bool {
+        let Some(end) = self.end_of_chunks() else {
+            return false;
+        };
+        let mut next = FIRST_CHUNK;
+        for group in self.metadata.row_groups() {
+            let starts = group.columns().iter().map(first_page).min();
+            next = starts.map_or(next, |start| start.max(next));
+            for chunk in group.columns() {
+                let (start, length) = (first_page(chunk), chunk.compressed_size());
+                let filter = chunk.bloom_filter_offset().unwrap_or_default();
+                let filter_length = chunk.bloom_filter_length().unwrap_or(1).into();
+                let filter_end = filter.checked_add(filter_length);
+                if start != next || length < 0 || filter < 0 || filter_end.is_none_or(|at| at > end)
+                {
+                    return false;
+                }
+                next = start.saturating_add(length);
+            }
+        }
+        self.bytes.starts_with(MAGIC) && next <= end
+    }
+
+    /// Returns where the footer begins. `None` when the file has no footer.
+    fn end_of_chunks(&self) -> Option<i64> {
+        let last: [u8; 8] = self.bytes.last_chunk().copied()?;
+        let footer = i64::from(u32::from_le_bytes([last[0], last[1], last[2], last[3]]));
+        let length = i64::try_from(self.bytes.len()).ok()?;
+        Some(length - footer - 8)
     }
 
     /// Appends a column chunk to a row group of a new file.
@@ -239,9 +289,8 @@ impl ChunkSource {
         let chunk = self.metadata.row_group(group).column(leaf);
         let index = self.metadata.page_index_for_row_group(group);
         let filter = Sbbf::read_from_column_chunk(chunk, &self.bytes).map_err(|_| DECODING)?;
-        let (_, length) = chunk.byte_range();
         let close = ColumnCloseResult {
-            bytes_written: length,
+            bytes_written: u64::try_from(chunk.compressed_size()).map_err(|_| DECODING)?,
             rows_written: u64::try_from(rows).map_err(|_| DECODING)?,
             metadata: chunk.clone(),
             bloom_filter: filter,
@@ -251,6 +300,12 @@ impl ChunkSource {
         let appended = chunks.append_column(&self.bytes, close);
         appended.map_err(|_| ENCODING)
     }
+}
+
+/// Returns where the pages of a chunk begin.
+fn first_page(chunk: &ColumnChunkMetaData) -> i64 {
+    let dictionary = chunk.dictionary_page_offset();
+    dictionary.unwrap_or_else(|| chunk.data_page_offset())
 }
 
 fn repeated(text: &str, rows: usize) -> ArrayRef {

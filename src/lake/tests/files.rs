@@ -1,7 +1,9 @@
 //! The content and metadata of the data files.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
 use parquet::basic::{Compression, Encoding};
@@ -10,9 +12,18 @@ use parquet::file::properties::ReaderProperties;
 use parquet::file::reader::FileReader;
 use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader};
 
+use crate::catalog::{Catalog, Endpoint};
+use crate::company::{TwinRequest, World, WorldSettings};
+use crate::decode::{DecodeLimits, PageDecoder};
+use crate::delta::file::writer::{decoded_bytes, read as file_rows};
 use crate::delta::store::TableStore;
+use crate::fetch::{Fetch, FetchMode};
+use crate::ids::TableId;
+use crate::lake::form::file_form;
+use crate::lake::layout::{INTEGRATION_KEY, LakeTable};
 use crate::lake::tests::support::*;
 use crate::lake::{LakeSettings, Part};
+use crate::time::ObservedAt;
 
 fn reader(file: Bytes) -> SerializedFileReader<Bytes> {
     let properties = ReaderProperties::builder()
@@ -275,4 +286,66 @@ fn noise(seed: u64) -> String {
     (0..24_000)
         .map(|_| random.char('\u{100}'..'\u{7ff}'))
         .collect()
+}
+
+/// Twenty made-up applications, decoded from a page as a backfill decodes them.
+fn applications(fetch: &Fetch, endpoint: &Arc<Endpoint>) -> RecordBatch {
+    let mut world = World::new(WorldSettings {
+        integrations: 4,
+        rows: 20,
+        ..WorldSettings::default()
+    });
+    let owner = world.integrations().iter();
+    let mut owner = owner.filter(|one| one.category() == endpoint.category);
+    let owner = owner.next().expect("one of each category").id().clone();
+    let answer = world.answer(TwinRequest {
+        path: &endpoint.path,
+        query: "page_size=250",
+        bearer: Some("twin-key"),
+        integration: Some(owner.as_str()),
+    });
+    let mut decoder = PageDecoder::new(Arc::clone(endpoint), fetch, DecodeLimits::default());
+    let page = decoder.page(answer.body.as_bytes(), ObservedAt::from_micros(0), drop);
+    page.expect("the twin's pages are readable");
+    let mut rows = decoder.take_batch().expect("rows");
+    // The key is the partition.
+    if let Ok(key) = rows.schema().index_of(INTEGRATION_KEY) {
+        rows.remove_column(key);
+    }
+    rows
+}
+
+#[tokio::test]
+async fn a_file_of_twenty_applications_is_small_and_reads_as_it_was_written() {
+    let endpoint = Catalog::embedded().find("ats/applications");
+    let endpoint = Arc::clone(endpoint.expect("it ships"));
+    let table = TableId {
+        integration: integration("a"),
+        endpoint: endpoint.name().clone(),
+    };
+    let rows = applications(&Fetch::new(table, FetchMode::Snapshot), &endpoint);
+    assert_eq!(rows.num_rows(), 20);
+    let table = LakeTable::Snapshots(endpoint.name().clone());
+    let form = file_form(&table, &settings());
+    let mut file = form.begin(20, decoded_bytes(&rows) / 20);
+    file.write(&rows).expect("written");
+    let file = file.finish().expect("closed").expect("rows");
+    assert!(file.bytes.len() < 22_500, "{} bytes", file.bytes.len());
+
+    let metadata = reader(file.bytes.clone()).metadata().clone();
+    let group = metadata.row_group(0);
+    assert!(metadata.page_index().is_none());
+    assert_eq!(
+        group.column(column(&metadata, "id")).bloom_filter_offset(),
+        None
+    );
+    assert!(group.column(column(&metadata, "id")).statistics().is_some());
+    let pairs = metadata
+        .file_metadata()
+        .key_value_metadata()
+        .expect("pairs");
+    assert!(pairs.iter().all(|pair| pair.key != "ARROW:schema"));
+    // Every type, name and field id comes back, also those within lists and structs.
+    let mut back = file_rows(file.bytes, &[]).expect("a file");
+    assert_eq!(back.next().expect("a batch").expect("rows"), rows);
 }

@@ -124,7 +124,10 @@ async fn a_file_of_another_program_is_told() {
     let lake = lake(&store, &settings()).await;
     let table = lake.tables().of_endpoint(&tags(), Part::Current).await;
     table.expect("created: a file beside no log would be a table whose log is gone");
-    let rows = batch(&tags(), &delta("a"), &[("1", 1, 1)]);
+    // A smaller file needs no page index and no bloom filter.
+    let ids: Vec<String> = (0..20_000).map(|id| format!("{id:05}")).collect();
+    let rows: Vec<_> = ids.iter().map(|id| (id.as_str(), 1, 1)).collect();
+    let rows = batch(&tags(), &delta("a"), &rows);
     let properties = WriterProperties::builder()
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)

@@ -20,7 +20,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::catalog::Endpoint;
 use crate::delta::delta_error::DeltaError;
-use crate::delta::file::footer::{Footer, FooterReader, Reading};
+use crate::delta::file::footer::{FIRST_READ, Footer, FooterReader, Reading};
 use crate::lake::fold::{FoldSettings, pack};
 use crate::lake::form::LAYOUT_KEY;
 use crate::lake::layout::LakeTable;
@@ -238,7 +238,7 @@ async fn look_at(
         }
     }
     for known in &known {
-        lint.add_footer(&table.name, &known.footer);
+        lint.add_footer(&table.name, known.file.size, &known.footer);
     }
     lint.queries = queries::costs(table, &files, &known).await?;
     Ok(lint)
@@ -307,7 +307,7 @@ impl TableLint {
         self.mergeable_files = if most > 1 { most } else { 0 };
     }
 
-    fn add_footer(&mut self, table: &LakeTable, footer: &Footer) {
+    fn add_footer(&mut self, table: &LakeTable, size: u64, footer: &Footer) {
         self.footers += 1;
         self.not_ours += u64::from(!footer.keys.iter().any(|key| key == LAYOUT_KEY));
         let groups = footer.groups.as_slice();
@@ -335,6 +335,10 @@ impl TableLint {
         let lacks =
             |has: &dyn Fn(&crate::delta::file::footer::Group) -> bool| !groups.iter().all(has);
         self.without_sorting += u64::from(lacks(&|group| group.is_sorted));
+        if size <= FIRST_READ {
+            // One read gives the complete file.
+            return;
+        }
         self.without_bloom_filter += u64::from(lacks(&|group| {
             let id = group.id.map(|at| &group.columns[at]);
             id.is_some_and(|id| id.filter.is_some())
