@@ -198,6 +198,10 @@ impl FileWriter {
     /// Writes rows, in the order that they have in the file.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), DeltaError> {
         let batch = without(batch, self.form.left_out);
+        if self.parquet.is_none() {
+            // Callers may expect fewer rows than they have.
+            self.rows = self.rows.max(batch.num_rows());
+        }
         let is_indexed = self.is_indexed();
         let parquet = if let Some(parquet) = &mut self.parquet {
             parquet
