@@ -268,8 +268,9 @@ mod tests {
 
     #[test]
     fn a_long_greatest_text_is_cut_and_raised_or_left_out() {
-        let long = format!("{}b{}", "a".repeat(63), "z".repeat(10));
-        let top: String = std::iter::repeat_n(char::MAX, 70).collect();
+        let most = "a".repeat(BOUND_CHARS - 1);
+        let long = format!("{most}b{}", "z".repeat(10));
+        let top: String = std::iter::repeat_n(char::MAX, BOUND_CHARS + 6).collect();
         let stats = stats_of(vec![
             (
                 "id",
@@ -284,8 +285,8 @@ mod tests {
                 Arc::new(StringArray::from(vec!["a", top.as_str()])),
             ),
         ]);
-        assert_eq!(stats["minValues"]["id"], format!("{}b", "a".repeat(63)));
-        assert_eq!(stats["maxValues"]["job_id"], format!("{}c", "a".repeat(63)));
+        assert_eq!(stats["minValues"]["id"], format!("{most}b"));
+        assert_eq!(stats["maxValues"]["job_id"], format!("{most}c"));
         assert_eq!(stats["maxValues"].get("user_id"), None);
     }
 

@@ -265,7 +265,7 @@ fn named_columns_are_replaced_and_the_others_copied() {
 #[test]
 fn texts_that_a_footer_cuts_have_the_statistics_of_the_values() {
     let mut columns = rows(10).columns().to_vec();
-    let ids = (0..10).map(|row| Some(format!("{}{row}", "x".repeat(90))));
+    let ids = (0..10).map(|row| Some(format!("{}{row}", "x".repeat(150))));
     columns[0] = Arc::new(ids.collect::<StringArray>());
     let long = RecordBatch::try_new(schema(), columns).expect("columns of one length");
     let copy = copied(&written(&snapshots(), &long));
