@@ -9,6 +9,7 @@ mod budget;
 mod headers;
 mod lanes;
 mod window;
+mod window_use;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

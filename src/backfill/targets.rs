@@ -141,7 +141,7 @@ pub async fn resolve(
     let (mut known, mut unknown) = (Vec::new(), Vec::new());
     let asked = integrations
         .iter()
-        .map(|id| async move { (id, api.integration(id).await) });
+        .map(|id| async move { (id, api.integration_at_leisure(id).await) });
     let mut answers = pin!(stream::iter(asked).buffered(concurrency.max(1)));
     let mut stopped = false;
     while !stopped && let Some((id, answer)) = answers.next().await {

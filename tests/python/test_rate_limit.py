@@ -40,14 +40,18 @@ def test_thirty_integrations_under_a_limit_meet_no_429_and_use_the_windows(lake:
 
 
 def _windows(exchanges: list[Exchange]) -> list[list[Exchange]]:
-    """Splits exchanges into windows. A window begins where the server's `ratelimit-remaining` rises again."""
+    """Splits exchanges into windows. A window begins where the server's `ratelimit-remaining` rises again.
+
+    Requests that are in flight together may be noted out of order, so a small rise is none.
+    """
     windows: list[list[Exchange]] = []
-    last = 0
+    lowest = 0
     for one in exchanges:
         if one.remaining is None:
             continue
-        if not windows or one.remaining > last:
+        if not windows or one.remaining > lowest + LIMIT // 10:
             windows.append([])
+            lowest = one.remaining
         windows[-1].append(one)
-        last = one.remaining
+        lowest = min(lowest, one.remaining)
     return windows

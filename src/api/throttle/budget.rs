@@ -3,11 +3,13 @@
 //! The budget joins three parts: the ledger (what the server has left), the pacer (what the configuration allows) and
 //! the lanes (which request is next). Every request passes [`Budget::serve`] before it leaves.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::headers::{RateHeaders, Told};
 use super::lanes::{Lanes, Owner, Ticket};
 use super::window::{Gate, Ledger, Sent};
+use super::window_use::WindowUse;
 use super::{Pacer, ThrottleView};
 use crate::api::{ApiSettings, Wait, WaitReason};
 use crate::fetch::Lane;
@@ -29,6 +31,11 @@ pub(super) struct Budget {
     /// `None` when the rate limit is switched off.
     pacer: Option<Pacer>,
     configured: u64,
+    /// The length of the window of the configured rate.
+    window: Duration,
+    /// When the requests of the last such window left, at most `configured` of them. Empty when the rate limit is
+    /// switched off.
+    recent: VecDeque<Duration>,
     concurrency: usize,
     running: usize,
     refusals: u32,
@@ -57,6 +64,8 @@ impl Budget {
                 .rate_limit_enabled
                 .then(|| Pacer::new(settings.rate_limit_num, window)),
             configured: u64::from(settings.rate_limit_num.get()),
+            window,
+            recent: VecDeque::new(),
             concurrency: usize::try_from(settings.concurrency.get()).unwrap_or(usize::MAX),
             running: 0,
             refusals: 0,
@@ -93,6 +102,9 @@ impl Budget {
             self.total_wait += now.saturating_sub(since);
             self.running += 1;
             let sent = self.ledger.send(now);
+            if self.pacer.is_some() {
+                self.recent.push_back(now);
+            }
             grants.push(Grant { ticket, sent });
         }
         (grants, self.held.map(|(until, _)| until))
@@ -164,16 +176,49 @@ impl Budget {
             return Some(refused);
         }
         let pacer = self.pacer.as_ref()?;
-        match self.ledger.gate(now) {
+        let used = self.window_use(now);
+        let until = match self.ledger.gate(now, used) {
             Gate::Shut(until) if self.ledger.left() == Some(0) => {
-                Some((until, WaitReason::WindowUsedUp))
+                return Some((until, WaitReason::WindowUsedUp));
             }
-            Gate::Shut(until) => Some((until, WaitReason::ConfiguredRate)),
-            Gate::Open => {
-                let fixed = self.ledger.has_fixed_window(now, self.configured);
-                let until = pacer.pass(now, fixed).err()?;
-                Some((until, WaitReason::ConfiguredRate))
-            }
+            Gate::Shut(until) => Some(until),
+            Gate::Open => None,
+        };
+        let until =
+            until.or_else(|| spent_until(&mut self.recent, now, self.window, self.configured));
+        let until = until.or_else(|| {
+            let fixed = self.ledger.has_fixed_window(now, self.configured);
+            let is_paced = used != WindowUse::Ahead;
+            is_paced.then(|| pacer.pass(now, fixed).err()).flatten()
+        });
+        until.map(|until| (until, WaitReason::ConfiguredRate))
+    }
+
+    /// A one-time load runs ahead: nothing in this process waits behind it. A service may get a notification at any time,
+    /// so it keeps requests for the rest of the window.
+    fn window_use(&self, now: Duration) -> WindowUse {
+        let runs_ahead = || self.lanes.only_load() && self.ledger.has_surplus(now, self.configured);
+        match self.lanes.waiting() {
+            [0, 0, 0, _] if runs_ahead() => WindowUse::Ahead,
+            [0, ..] => WindowUse::Even,
+            _ => WindowUse::Urgent,
         }
     }
+}
+
+/// Returns until when the requests of the last window use up the configured rate. Whatever the server says, no span of a
+/// window's length has more requests.
+fn spent_until(
+    recent: &mut VecDeque<Duration>,
+    now: Duration,
+    window: Duration,
+    configured: u64,
+) -> Option<Duration> {
+    while recent.front().is_some_and(|left| *left + window <= now) {
+        recent.pop_front();
+    }
+    let oldest = recent
+        .front()
+        .filter(|_| recent.len() as u64 >= configured)?;
+    Some(*oldest + window)
 }

@@ -30,6 +30,8 @@ pub(super) struct Lanes {
     since_snapshot: u32,
     catch_up_run: u32,
     last_snapshot: Option<Duration>,
+    /// Whether an integration was ever fetched in another lane than that of one-time loads.
+    has_served: bool,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,7 @@ impl Lanes {
     pub(super) fn join(&mut self, lane: Lane, owner: Owner, now: Duration) -> Ticket {
         let ticket = Ticket(self.next_ticket);
         self.next_ticket += 1;
+        self.has_served |= lane != Lane::Backfill && owner.is_some();
         self.queues[lane.position()].push(ticket, owner, now);
         ticket
     }
@@ -74,6 +77,11 @@ impl Lanes {
     /// Returns the number of waiting requests in each lane, the most urgent lane first.
     pub(super) fn waiting(&self) -> [usize; LANES] {
         [0, 1, 2, 3].map(|lane: usize| self.queues[lane].len)
+    }
+
+    /// Returns whether nothing but a one-time load ever fetched with this key in this process.
+    pub(super) fn only_load(&self) -> bool {
+        !self.has_served
     }
 
     /// Returns whether no request waits.

@@ -2,6 +2,7 @@
 //! itself.
 
 mod ledger;
+mod pace;
 mod shell;
 mod simulation;
 
@@ -18,9 +19,13 @@ fn minutes(minutes: u64) -> Duration {
 }
 
 fn thirty_walks(server: impl Server, settings: &ApiSettings, seed: u64) -> Outcome {
+    thirty_walks_in(Lane::Backfill, server, settings, seed)
+}
+
+fn thirty_walks_in(lane: Lane, server: impl Server, settings: &ApiSettings, seed: u64) -> Outcome {
     let mut simulation = Simulation::new(server, settings, seed);
     for walk in 0..30 {
-        simulation.add_walk(Lane::Backfill, &format!("tool:{walk}"));
+        simulation.add_walk(lane, &format!("tool:{walk}"));
     }
     simulation.run(minutes(10))
 }
@@ -84,7 +89,7 @@ fn windows_of_any_length_and_beginning_are_kept() {
 #[test]
 fn a_smaller_window_than_configured_is_spread_and_used() {
     let server = FixedWindows::new(100, Rounding::Floor);
-    let outcome = thirty_walks(server, &ApiSettings::default(), 1);
+    let outcome = thirty_walks_in(Lane::Snapshot, server, &ApiSettings::default(), 1);
     assert_eq!(outcome.refused(), 0);
     assert!(least_use(&outcome, 100) >= 0.95);
     assert!(

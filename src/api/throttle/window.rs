@@ -15,6 +15,7 @@
 use std::time::Duration;
 
 use super::headers::{RateHeaders, Told};
+use super::window_use::WindowUse;
 
 /// `reset` has whole seconds: rounded down, up or to the nearest second.
 const ROUNDING: Duration = Duration::from_secs(1);
@@ -27,6 +28,16 @@ const REFILLS_FOR: Duration = Duration::from_mins(10);
 
 /// In the last part of a window the end is too uncertain to spread requests up to it.
 const TOO_SHORT_TO_SPREAD: Duration = Duration::from_secs(2);
+
+/// The last request of a window is kept until this long after the earliest possible end of the window. It finds out
+/// whether the next window is open, and costs nothing where it is not.
+const PROBE_AFTER: Duration = Duration::from_millis(200);
+
+/// In a smaller window the last request is worth more than an early look at the next window.
+const LEAST_TO_PROBE: u64 = 20;
+
+/// The share of a window that a run ahead leaves for other clients of the key, as a divisor.
+const RESERVE: u64 = 10;
 
 /// Spreads requests over this share of a window, so that the last requests do not fall beyond its end.
 const SPREAD_PERCENT: u32 = 90;
@@ -116,7 +127,7 @@ impl Ledger {
     }
 
     /// Returns whether one more request fits.
-    pub(super) fn gate(&mut self, now: Duration) -> Gate {
+    pub(super) fn gate(&mut self, now: Duration, used: WindowUse) -> Gate {
         if let Some(until) = self.refused_until(now) {
             return Gate::Shut(until);
         }
@@ -137,7 +148,13 @@ impl Ledger {
                 if left == 0 {
                     return Gate::Shut(window.ends_not_after);
                 }
-                match self.spread(window, left, now) {
+                let probe = self.probe(window, left);
+                let due = match used {
+                    WindowUse::Urgent => self.spread(window, left, now),
+                    WindowUse::Even => probe.or_else(|| self.spread(window, left, now)),
+                    WindowUse::Ahead => probe,
+                };
+                match due {
                     Some(at) if now < at => Gate::Shut(at),
                     _ => Gate::Open,
                 }
@@ -235,6 +252,16 @@ impl Ledger {
         self.refills_until.is_none() && self.announced().is_some_and(is_fixed)
     }
 
+    /// Returns whether requests may run ahead of an even spread: the server's windows set the pace, and a reserve is left
+    /// for other clients of the key.
+    pub(super) fn has_surplus(&self, now: Duration, configured: u64) -> bool {
+        let exceeds = |window: &RateWindow| {
+            let reserve = window.limit.unwrap_or_default() / RESERVE;
+            self.left_in(window) > reserve
+        };
+        self.has_fixed_window(now, configured) && self.announced().is_some_and(exceeds)
+    }
+
     /// Returns the number of requests that may still be sent in the window, if known.
     pub(super) fn left(&self) -> Option<u64> {
         self.announced().map(|window| self.left_in(window))
@@ -271,6 +298,13 @@ impl Ledger {
         }
         let shares = u32::try_from(left).unwrap_or(u32::MAX).saturating_add(1);
         Some(self.last_sent? + time_left / shares * SPREAD_PERCENT / 100)
+    }
+
+    /// Returns when the last request of the window is due. `None` for any other request.
+    fn probe(&self, window: &RateWindow, left: u64) -> Option<Duration> {
+        let is_large = window.limit.is_some_and(|limit| limit >= LEAST_TO_PROBE);
+        let probes = left == 1 && window.plausible && is_large && self.refills_until.is_none();
+        probes.then(|| (window.ends_not_before + PROBE_AFTER).min(window.ends_not_after))
     }
 
     fn settle(&mut self) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::window::{Gate, Ledger};
+use super::super::window_use::WindowUse;
 use super::super::{RateHeaders, Told};
 
 fn at(millis: u64) -> Duration {
@@ -29,14 +30,20 @@ fn opened(remaining: u64, reset_secs: u64) -> Ledger {
 #[test]
 fn one_lone_request_opens_a_window() {
     let mut ledger = Ledger::new(Duration::from_mins(1));
-    assert_eq!(ledger.gate(at(0)), Gate::Open);
+    assert_eq!(ledger.gate(at(0), WindowUse::Even), Gate::Open);
     let opening = ledger.send(at(0));
-    assert_eq!(ledger.gate(at(1)), Gate::Shut(at(10_000)));
+    assert_eq!(ledger.gate(at(1), WindowUse::Even), Gate::Shut(at(10_000)));
     ledger.answer(opening, at(100), told(0, 20), true);
-    assert_eq!(ledger.gate(at(200)), Gate::Shut(at(21_100)));
-    assert_eq!(ledger.gate(at(21_100)), Gate::Open);
+    assert_eq!(
+        ledger.gate(at(200), WindowUse::Even),
+        Gate::Shut(at(21_100))
+    );
+    assert_eq!(ledger.gate(at(21_100), WindowUse::Even), Gate::Open);
     ledger.send(at(21_100));
-    assert!(matches!(ledger.gate(at(21_200)), Gate::Shut(_)));
+    assert!(matches!(
+        ledger.gate(at(21_200), WindowUse::Even),
+        Gate::Shut(_)
+    ));
 }
 
 #[test]
@@ -92,10 +99,45 @@ fn during_a_refusal_no_late_answer_opens_the_gate() {
     ledger.refuse(at(5_000));
     ledger.answer(late, at(1_000), told(9, 57), true);
     assert_eq!(ledger.left(), None);
-    assert_eq!(ledger.gate(at(4_999)), Gate::Shut(at(5_000)));
+    assert_eq!(
+        ledger.gate(at(4_999), WindowUse::Even),
+        Gate::Shut(at(5_000))
+    );
     ledger.refuse(at(3_000));
-    assert_eq!(ledger.gate(at(4_999)), Gate::Shut(at(5_000)));
-    assert_eq!(ledger.gate(at(5_000)), Gate::Open);
+    assert_eq!(
+        ledger.gate(at(4_999), WindowUse::Even),
+        Gate::Shut(at(5_000))
+    );
+    assert_eq!(ledger.gate(at(5_000), WindowUse::Even), Gate::Open);
     ledger.send(at(5_000));
-    assert!(matches!(ledger.gate(at(5_001)), Gate::Shut(_)));
+    assert!(matches!(
+        ledger.gate(at(5_001), WindowUse::Even),
+        Gate::Shut(_)
+    ));
+}
+
+#[test]
+fn a_tenth_of_a_window_is_no_surplus() {
+    for (left, is_surplus) in [(31, true), (30, false)] {
+        let ledger = opened(left, 50);
+        assert_eq!(ledger.has_surplus(at(100), 300), is_surplus, "{left} left");
+    }
+}
+
+#[test]
+fn the_last_request_is_kept_for_the_end_of_the_window_unless_it_is_urgent() {
+    let mut ledger = opened(1, 50);
+    // The window ends between 49 and 51 seconds after its opening.
+    let probe = Gate::Shut(at(49_200));
+    assert_eq!(ledger.gate(at(48_000), WindowUse::Even), probe);
+    assert_eq!(ledger.gate(at(48_000), WindowUse::Ahead), probe);
+    assert_eq!(ledger.gate(at(48_000), WindowUse::Urgent), Gate::Open);
+    assert_eq!(ledger.gate(at(49_200), WindowUse::Even), Gate::Open);
+    let probe = ledger.send(at(49_200));
+    assert_eq!(
+        ledger.gate(at(49_250), WindowUse::Even),
+        Gate::Shut(at(51_000))
+    );
+    ledger.answer(probe, at(49_300), told(299, 60), true);
+    assert_eq!(ledger.left(), Some(299));
 }
