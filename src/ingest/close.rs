@@ -19,7 +19,7 @@ use tracing::warn;
 use super::fetch_run::FetchRun;
 use super::tally::Tally;
 use super::walked_snapshot::WalkedSnapshot;
-use super::{FetchStep, Ingest, Order, Watch};
+use super::{FetchPlace, FetchStep, Ingest, Order, Watch};
 use crate::api::KomboApi;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};
 use crate::sink::{MissingRows, Receipt, Sink, SinkError, Staged, WriteError};
@@ -51,7 +51,7 @@ where
         &self,
         run: &mut FetchRun<'_, impl Watch>,
         whole: &mut WalkedSnapshot<S::Staged>,
-        slot: &mut Option<impl Send>,
+        slot: &mut Option<impl FetchPlace>,
     ) -> Result<Option<Closed>, WriteError> {
         let (order, watch, mut walk) = (run.order, run.watch, 1);
         for _ in 0..MAX_CLOSINGS {

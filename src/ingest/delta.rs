@@ -12,7 +12,7 @@ use super::done::{Done, FetchEnding};
 use super::fetch_run::FetchRun;
 use super::memory::Reader;
 use super::tally::Tally;
-use super::{FetchStep, Ingest, Order, Watch};
+use super::{FetchPlace, FetchStep, Ingest, Order, Watch};
 use crate::api::KomboApi;
 use crate::fetch::{Counts, Fetch, FetchMode};
 use crate::sink::{
@@ -54,11 +54,11 @@ where
         &self,
         run: &mut FetchRun<'_, impl Watch>,
         asked: DeltaRange,
-        slot: impl Send,
+        mut slot: impl FetchPlace,
     ) -> Result<Done, WriteError> {
         let (order, mut walk) = (run.order, 1);
         let walked = loop {
-            match self.walk_delta(run, asked).await {
+            match self.walk_delta(run, asked, &mut slot).await {
                 Ok(walked) => break walked,
                 Err(error) if run.restarts(&mut walk, &error) => {}
                 Err(error) => return Err(error),
@@ -86,6 +86,7 @@ where
         &self,
         run: &mut FetchRun<'_, impl Watch>,
         asked: DeltaRange,
+        slot: &mut impl FetchPlace,
     ) -> Result<WalkedDelta<S::Staged>, WriteError> {
         let (order, watch) = (run.order, run.watch);
         let reader = self.memory().read(&order.table, order.coverage.watermarks);
@@ -111,7 +112,10 @@ where
             options,
             Some(Arc::clone(&sieve)),
         );
-        let events = events.inspect(|event| tally.see(event, watch));
+        let events = events.inspect(|event| {
+            tally.see(event, watch);
+            tally.free(slot);
+        });
         let staged = self.sink.stage(&request, &order.endpoint, events).await;
         let staged = staged.inspect_err(|_| tally.abandon(&mut run.counts))?;
         let walk = DeltaWalk {

@@ -93,6 +93,26 @@ pub trait Watch: Send + Sync {
     fn step(&self, step: FetchStep<'_>);
 }
 
+/// What a fetch occupies while its pages are received. Dropped once everything is uploaded.
+pub trait FetchPlace: Send {
+    /// Called when the last page of a walk is received, with the size of the walk's JSON. A place may be given to
+    /// another fetch from here on.
+    fn received(&mut self, bytes: u64);
+}
+
+/// No place: the fetch is not limited.
+impl FetchPlace for () {
+    fn received(&mut self, _: u64) {}
+}
+
+impl<P: FetchPlace> FetchPlace for Option<P> {
+    fn received(&mut self, bytes: u64) {
+        if let Some(place) = self {
+            place.received(bytes);
+        }
+    }
+}
+
 /// An observer that ignores all steps.
 impl Watch for () {
     fn step(&self, _: FetchStep<'_>) {}
@@ -195,13 +215,13 @@ where
 
     /// Fetches a table and commits the rows.
     ///
-    /// The slot is dropped once everything is uploaded, so that waiting for a group commit does not block other
+    /// The place is dropped once everything is uploaded, so that waiting for a group commit does not block other
     /// fetches. A walk that breaks off starts again a few times. The future may be dropped at any point: the fetch is
     /// committed completely or not at all, and the memory is right in both cases.
     pub async fn run(
         &self,
         order: Order,
-        slot: impl Send,
+        slot: impl FetchPlace,
         watch: &impl Watch,
     ) -> Result<Done, IngestError> {
         let mut run = FetchRun {

@@ -8,7 +8,7 @@ use super::fetch_run::FetchRun;
 use super::memory::Flight;
 use super::tally::Tally;
 use super::walked_snapshot::WalkedSnapshot;
-use super::{FetchStep, Ingest, Order, Watch};
+use super::{FetchPlace, FetchStep, Ingest, Order, Watch};
 use crate::api::KomboApi;
 use crate::fetch::{Fetch, FetchMode};
 use crate::sink::{Provenance, Receipt, Sink, Staged, WriteError};
@@ -26,7 +26,7 @@ where
     pub(super) async fn snapshot(
         &self,
         run: &mut FetchRun<'_, impl Watch>,
-        slot: impl Send,
+        slot: impl FetchPlace,
     ) -> Result<Done, WriteError> {
         let flight = Flight::begin(&self.memory, &run.order.table);
         let (whole, closed) = self.walk_and_close(run, slot).await?;
@@ -54,11 +54,11 @@ where
     async fn walk_and_close(
         &self,
         run: &mut FetchRun<'_, impl Watch>,
-        slot: impl Send,
+        slot: impl FetchPlace,
     ) -> Result<WalkedAndClosed<S::Staged>, WriteError> {
         let (mut slot, mut walk) = (Some(slot), 1);
         loop {
-            let mut whole = self.walk_whole(run, &mut walk).await?;
+            let mut whole = self.walk_whole(run, &mut walk, &mut slot).await?;
             // Boxed, because the future is large and every fetch would carry it.
             let closing = Box::pin(self.close(run, &mut whole, &mut slot)).await;
             match closing {
@@ -96,9 +96,10 @@ where
         &self,
         run: &mut FetchRun<'_, impl Watch>,
         walk: &mut u32,
+        slot: &mut impl FetchPlace,
     ) -> Result<WalkedSnapshot<S::Staged>, WriteError> {
         loop {
-            match self.walk_snapshot(run).await {
+            match self.walk_snapshot(run, slot).await {
                 Err(error) if run.restarts(walk, &error) => {}
                 walked => return walked,
             }
@@ -108,6 +109,7 @@ where
     async fn walk_snapshot(
         &self,
         run: &mut FetchRun<'_, impl Watch>,
+        slot: &mut impl FetchPlace,
     ) -> Result<WalkedSnapshot<S::Staged>, WriteError> {
         let (order, watch) = (run.order, run.watch);
         let request = Fetch::new(order.table.clone(), FetchMode::Snapshot);
@@ -122,6 +124,7 @@ where
         );
         let events = events.inspect(|event| {
             tally.see(event, watch);
+            tally.free(slot);
             if let Ok(FetchEvent::Batch(rows)) = event {
                 canaries.meet(rows);
             }

@@ -1,7 +1,7 @@
 //! Counts the events of one walk.
 
 use super::done::{Done, FetchEnding};
-use super::{FetchStep, Watch};
+use super::{FetchPlace, FetchStep, Watch};
 use crate::fetch::{Counts, FetchEnd, FetchMode};
 use crate::sink::Receipt;
 use crate::stream::{FetchError, FetchEvent, SharedSieve, Verdicts};
@@ -47,6 +47,13 @@ impl Tally {
             }
             Ok(FetchEvent::End(end)) => self.end = Some(*end),
             Err(_) => {}
+        }
+    }
+
+    /// Tells the place of the fetch that the last page is received.
+    pub(super) fn free(&self, place: &mut impl FetchPlace) {
+        if self.end.is_some() {
+            place.received(self.bytes);
         }
     }
 

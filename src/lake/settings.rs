@@ -24,8 +24,9 @@ pub struct LakeSettings {
     /// Options of the object store, by its own names, such as `{aws_region: eu-central-1}`. Credentials are better
     /// left to the environment (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
     pub options: BTreeMap<String, String>,
-    /// Least time between two commits of one Delta table, in which finished fetches are gathered. A longer window
-    /// makes fewer and larger files and later rows. 0: each fetch is committed at once.
+    /// Least time between two commits of one Delta table, in which finished fetches are gathered. A hundred finished
+    /// snapshots of it are committed before the time is over. A longer window makes fewer and larger files and later
+    /// rows. 0: each fetch is committed at once.
     pub commit_window_secs: u64,
     /// Decoded bytes of a table that are gathered in memory, then sorted and uploaded: 32 MiB. This bounds the memory
     /// of a fetch.

@@ -19,7 +19,8 @@ use crate::ingest::Ingest;
 use crate::plan::{Kind, Work};
 use crate::sink::Sink;
 
-/// The most fetches that run or wait for their commit. More of them would only hold memory.
+/// The most fetches that run or wait for their commit. More of them would only hold memory. When so many do, the sink is
+/// asked to commit what it has.
 const MAX_RUNNING: usize = 1_000;
 
 /// How often the sink is asked again to commit what it has.
@@ -93,10 +94,11 @@ where
 
     /// Waits until a task ends, and returns its result; or until a slot is given back, and returns `None`. With `flush`
     /// the owner says that no further fetch will share a commit: the sink is asked to commit at once, and again every
-    /// 100 ms, since a fetch may reach its commit a little later.
+    /// 100 ms, since a fetch may reach its commit a little later. The same happens when no further fetch may begin.
     ///
     /// Cancelling is safe: no result of a task is lost.
     pub(crate) async fn step(&mut self, flush: bool) -> Option<R> {
+        let flush = flush || self.running.len() >= MAX_RUNNING;
         if flush {
             self.ingest.sink().flush();
         }

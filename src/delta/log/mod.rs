@@ -231,10 +231,15 @@ impl DeltaLog {
         Arc::clone(&known.unwrap_or_else(PoisonError::into_inner).state)
     }
 
-    /// Reads the entries committed since the last read, and returns the newest state.
+    /// Reads the entries committed since the last read, and returns the newest state. Callers that wait for a read under
+    /// way share the next one, which begins after they called.
     pub async fn refresh(&self) -> Result<Arc<LogState>, LogError> {
+        let called = Instant::now();
         let _reading = self.reading.lock().await;
         let known = self.state();
+        if self.known().confirmed > called {
+            return Ok(known);
+        }
         let asked = Instant::now();
         let state = match tail::read(&self.store, &self.table, known.version).await? {
             Some(entries) if entries.is_empty() => known,

@@ -1,9 +1,11 @@
 //! Group commit: fetches of many integrations become visible in one log entry of their Delta table.
 //!
 //! A finished fetch is put into the table's queue and waits for its receipt. Each table with a non-empty queue has
-//! one task. The task commits at once when the table had no commit within the last window, and otherwise once per
-//! window. Rows of small deltas share a file, so they stay in memory until they are committed. When another writer
-//! commits first, the shared file is written again without the rows of the fetches that lost.
+//! one task, so the tables commit side by side. The task commits at once when the table had no commit within the last
+//! window, and otherwise once per window. It commits before the window ends when the waiting fetches are worth an
+//! entry: many fetches, or many bytes. So a load of many small tables does not wait for windows, and a quiet service
+//! writes few entries. Rows of small deltas share a file, so they stay in memory until they are committed. When
+//! another writer commits first, the shared file is written again without the rows of the fetches that lost.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +33,10 @@ use crate::sink::Receipt;
 
 /// Decoded bytes of rows that wait for a shared file. Waiting rows above this limit are committed at once.
 const WAITING_BYTES: usize = 32 << 20;
+
+/// Waiting fetches with files of their own that are worth an entry before the window ends. Small deltas share a file, so
+/// waiting makes fewer files of them.
+const WORTH_FETCHES: usize = 100;
 
 /// Fetches in one log entry, at most. Each adds about 2 KB to the entry.
 const GROUP_FETCHES: usize = 1_000;
@@ -95,7 +101,6 @@ impl Committer {
     }
 
     /// Returns the number of finished fetches that wait.
-    #[cfg(test)]
     pub(in crate::lake) fn waiting(&self) -> usize {
         self.queue().waiting.len()
     }
@@ -305,8 +310,15 @@ impl Drop for AnswersLeftOver<'_> {
 impl WaitingFetches {
     /// Returns until when to wait for more fetches. `None` means commit now.
     fn opens_at(&self, window: Duration) -> Option<Instant> {
-        let now = self.waiting.is_empty() || self.urgent || self.waiting_bytes() > WAITING_BYTES;
+        let now = self.waiting.is_empty() || self.urgent || self.is_worth_an_entry();
         self.last_commit.filter(|_| !now).map(|last| last + window)
+    }
+
+    fn is_worth_an_entry(&self) -> bool {
+        let of_files =
+            |pending: &&PendingFetch| matches!(pending.finished.rows, FetchedRows::Files(_));
+        self.waiting.iter().filter(of_files).count() >= WORTH_FETCHES
+            || self.waiting_bytes() > WAITING_BYTES
     }
 
     fn waiting_bytes(&self) -> usize {
@@ -324,13 +336,12 @@ mod tests {
 
     const WINDOW: Duration = Duration::from_secs(30);
 
-    fn queue(last_commit: Option<Instant>) -> WaitingFetches {
+    fn pending() -> PendingFetch {
         let (answer, _) = oneshot::channel();
+        let key = IntegrationId::new("tool:a").expect("an id").key();
         let finished = FinishedFetch {
             fence: Fence {
-                start: TableTxns::of(&IntegrationId::new("tool:a").expect("an id").key(), |_| {
-                    None
-                }),
+                start: TableTxns::of(&key, |_| None),
                 base: None,
                 tiers: Vec::new(),
                 seen: ObservedAt::from_micros(0),
@@ -339,8 +350,12 @@ mod tests {
             },
             rows: FetchedRows::Files(Vec::new()),
         };
+        PendingFetch { finished, answer }
+    }
+
+    fn queue(last_commit: Option<Instant>) -> WaitingFetches {
         WaitingFetches {
-            waiting: vec![PendingFetch { finished, answer }],
+            waiting: vec![pending()],
             worker: None,
             last_commit,
             urgent: false,
@@ -365,5 +380,16 @@ mod tests {
             ..queue(Some(Instant::now()))
         };
         assert_eq!(urgent.opens_at(WINDOW), None);
+    }
+
+    #[test]
+    fn many_fetches_are_worth_an_entry_before_the_window_ends() {
+        let last = Instant::now();
+        let of = |fetches| WaitingFetches {
+            waiting: std::iter::repeat_with(pending).take(fetches).collect(),
+            ..queue(Some(last))
+        };
+        assert_eq!(of(WORTH_FETCHES - 1).opens_at(WINDOW), Some(last + WINDOW));
+        assert_eq!(of(WORTH_FETCHES).opens_at(WINDOW), None);
     }
 }

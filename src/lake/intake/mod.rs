@@ -30,12 +30,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use self::committer::{Committer, Tasks};
+use self::pending_fetch::FinishedFetch;
 use self::waiting_rows::WaitingRows;
 use crate::catalog::Endpoint;
 use crate::fetch::{Fetch, FetchMode};
 use crate::lake::layout::LakeTable;
 use crate::lake::tables::{OpenTable, Tables};
 use crate::lake::{LakeError, Part};
+use crate::sink::Receipt;
+
+/// Finished snapshots that may wait in all tables together. Above this number the table with the most is committed before
+/// its window ends.
+const WAITING_SNAPSHOTS: usize = 500;
 
 /// Takes fetches into the lake. The tasks that commit end when this value is dropped.
 pub(in crate::lake) struct FetchIntake {
@@ -89,6 +95,31 @@ impl FetchIntake {
     /// them.
     pub(in crate::lake) fn flush(&self) {
         for committer in self.committers().values() {
+            committer.flush();
+        }
+    }
+
+    /// Commits a finished fetch together with other waiting fetches of its table.
+    pub(in crate::lake) async fn commit(
+        &self,
+        committer: &Arc<Committer>,
+        finished: FinishedFetch,
+    ) -> Result<Receipt, LakeError> {
+        self.make_room();
+        committer.commit(&self.tasks, finished).await
+    }
+
+    /// Flushes the table with the most waiting snapshots if too many wait in all tables together.
+    fn make_room(&self) {
+        let (mut total, mut fullest) = (0, (0, None));
+        for committer in self.committers().values().filter(|it| it.replaces()) {
+            let waiting = committer.waiting();
+            total += waiting;
+            if waiting > fullest.0 {
+                fullest = (waiting, Some(Arc::clone(committer)));
+            }
+        }
+        if let Some(committer) = fullest.1.filter(|_| total >= WAITING_SNAPSHOTS) {
             committer.flush();
         }
     }

@@ -111,7 +111,7 @@ impl Sealed {
         self.remember_looks().await;
         (self.ids, self.compared) = Default::default();
         let (intake, committer, key) = (self.intake, self.committer, self.finished.key().clone());
-        let receipt = committer.commit(&intake.tasks, self.finished).await?;
+        let receipt = intake.commit(&committer, self.finished).await?;
         if let (LakeTable::Deltas(endpoint), Receipt::Committed { rows, .. }) =
             (&committer.table.name, &receipt)
         {

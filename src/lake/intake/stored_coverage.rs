@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use tokio::try_join;
+
 use crate::catalog::Endpoint;
 use crate::ids::{IntegrationId, IntegrationKey, TableId};
 use crate::lake::table_txns::TableTxns;
@@ -39,12 +41,14 @@ pub(in crate::lake) async fn stored_coverage(
 ) -> Result<Coverage, LakeError> {
     let key = integration.key();
     let mut coverage = Coverage::default();
-    for part in [Part::Snapshots, Part::Deltas] {
+    let stored = async |part| {
         let table = tables.of_endpoint(endpoint, part).await?;
         let state = table.refreshed().await?;
-        let stored = TableTxns::of(&key, |app| state.txn(app));
-        add_stored(&mut coverage, part, &stored);
-    }
+        Ok::<_, LakeError>(TableTxns::of(&key, |app| state.txn(app)))
+    };
+    let (snapshots, deltas) = try_join!(stored(Part::Snapshots), stored(Part::Deltas))?;
+    add_stored(&mut coverage, Part::Snapshots, &snapshots);
+    add_stored(&mut coverage, Part::Deltas, &deltas);
     Ok(coverage)
 }
 
