@@ -24,7 +24,6 @@ use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 use crate::delta::delta_error::DeltaError;
 use crate::delta::delta_error::{DECODING, ENCODING};
 use crate::delta::file::dictionaries::choose_dictionaries;
-use crate::delta::file::footer::FIRST_READ;
 use crate::delta::file::short_footer::shorten;
 use crate::delta::file::stats::{BOUND_CHARS, FileStats};
 
@@ -35,9 +34,10 @@ const ZSTD_LEVEL: i32 = 3;
 /// Measured with 20 applications: 2 % fewer bytes than with level 3, for 7 % more time. Level 9 gains nothing more.
 const SMALL_ZSTD_LEVEL: i32 = 6;
 
-/// Decoded size in bytes of a file that readers fetch with one read: its encoded size is then below [`FIRST_READ`].
+/// Decoded size in bytes of a file that readers fetch with one read: its encoded size is then below 64 KiB,
+/// which readers fetch first.
 /// Such a file has one page per column, so a page index or a bloom filter cannot save a read.
-const SMALL_FILE: usize = 2 * FIRST_READ as usize;
+const SMALL_FILE: usize = 128 << 10;
 
 /// The most capacity that a file gets ahead.
 const MOST_UNTOUCHED: usize = 64 << 20;

@@ -152,7 +152,9 @@ fn take_lines(rows: &RecordBatch, in_force: &mut InForce, what: Replay) -> Resul
     writer.finish()?;
     let read = from_json_lines(&json)
         .ok_or_else(|| KernelError::MissingData("an action's fields".to_owned()))?;
-    read.into_iter().for_each(|line| in_force.apply(line, what));
+    for line in read {
+        in_force.apply(line, what);
+    }
     Ok(())
 }
 

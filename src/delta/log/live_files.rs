@@ -189,16 +189,13 @@ mod tests {
                     copy = (live.clone(), model.clone());
                 }
                 let path = format!("part-{}-{number}", of.unwrap_or(9));
-                match what {
-                    0 => {
-                        let named = (number % 2 == 0).then(|| values(of));
-                        live.follow(Some(Box::new(remove(named, &path))), None, BOUNDED);
-                        model.remove(&(of, path));
-                    }
-                    _ => {
-                        live.follow(None, Some(Box::new(add(of, path.clone(), at as u64))), BOUNDED);
-                        model.insert((of, path), at as u64);
-                    }
+                if what == 0 {
+                    let named = (number % 2 == 0).then(|| values(of));
+                    live.follow(Some(Box::new(remove(named, &path))), None, BOUNDED);
+                    model.remove(&(of, path));
+                } else {
+                    live.follow(None, Some(Box::new(add(of, path.clone(), at as u64))), BOUNDED);
+                    model.insert((of, path), at as u64);
                 }
             }
             for (live, model) in [(&live, &model), (&copy.0, &copy.1)] {

@@ -153,9 +153,9 @@ impl LogReader {
         let mut entries = self.entries(first..=version);
         while let Some(lines) = entries.next().await {
             let lines = lines.map_err(|error| self.explained(error, version, &listing, &flaws))?;
-            lines
-                .into_iter()
-                .for_each(|line| in_force.apply(line, what));
+            for line in lines {
+                in_force.apply(line, what);
+            }
         }
         drop(entries);
         Ok(Replayed {

@@ -161,7 +161,7 @@ async fn written(store: &TableStore, version: u64) -> Vec<String> {
     let path = format!("ats_tags/snapshots/_delta_log/{version:020}.json");
     let entry = store.read(&path.into()).await.expect("an entry");
     let entry = String::from_utf8(entry.to_vec()).expect("text");
-    let lines = entry.lines().map(|line| line.parse::<serde_json::Value>());
+    let lines = entry.lines().map(str::parse::<serde_json::Value>);
     let apps = lines.filter_map(|line| {
         let app_id = line.expect("JSON")["txn"]["appId"].as_str()?.to_owned();
         app_id.rsplit('/').next().map(str::to_owned)
