@@ -30,6 +30,7 @@ mod walked_snapshot;
 
 pub use done::{Done, FetchEnding, IngestError};
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fastrand::Rng;
@@ -47,6 +48,11 @@ use crate::plan::{Announced, Kind};
 use crate::sink::{Coverage, Sink, SinkError};
 use crate::stream::{FetchError, FetchOptions};
 use crate::time::Moment;
+
+/// Decoded bytes in the batches of all running fetches, about, and in the batch of one at least and at most.
+const BATCH_BYTES: usize = 32 << 20;
+const LEAST_BATCH: usize = 512 << 10;
+const MOST_BATCH: usize = 8 << 20;
 
 /// Settings of ingestion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +151,17 @@ pub struct Ingest<A, S> {
     memory: Arc<Mutex<Memory>>,
     bases: Arc<Mutex<UnflushedBases>>,
     random: Arc<Mutex<Rng>>,
+    /// Number of running fetches.
+    running: Arc<AtomicUsize>,
+}
+
+/// A running fetch, counted until it is dropped.
+struct RunningFetch(Arc<AtomicUsize>);
+
+impl Drop for RunningFetch {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl<A, S: Clone> Clone for Ingest<A, S> {
@@ -157,6 +174,7 @@ impl<A, S: Clone> Clone for Ingest<A, S> {
             memory: Arc::clone(&self.memory),
             bases: Arc::clone(&self.bases),
             random: Arc::clone(&self.random),
+            running: Arc::clone(&self.running),
         }
     }
 }
@@ -176,6 +194,7 @@ where
             memory: Arc::new(Mutex::new(Memory::new(settings.memory_rows))),
             bases: Arc::default(),
             random: Arc::default(),
+            running: Arc::default(),
         }
     }
 
@@ -224,6 +243,8 @@ where
         slot: impl FetchPlace,
         watch: &impl Watch,
     ) -> Result<Done, IngestError> {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        let _counted = RunningFetch(Arc::clone(&self.running));
         let mut run = FetchRun {
             order: &order,
             watch,
@@ -266,7 +287,9 @@ where
     }
 
     fn options(&self, order: &Order) -> FetchOptions {
+        let running = self.running.load(Ordering::Relaxed).max(1);
         FetchOptions {
+            batch_bytes: (BATCH_BYTES / running).clamp(LEAST_BATCH, MOST_BATCH),
             limits: self.limits,
             last_seen: order.coverage.seen,
             ..FetchOptions::new(order.lane)

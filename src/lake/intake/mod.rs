@@ -13,6 +13,7 @@ pub(in crate::lake) mod hash_search;
 pub(in crate::lake) mod known_sources;
 pub(in crate::lake) mod pending_fetch;
 pub(in crate::lake) mod raise_bases;
+pub(in crate::lake) mod row_room;
 pub(in crate::lake) mod runs;
 pub(in crate::lake) mod sealed;
 pub(in crate::lake) mod sighting;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use self::committer::{Committer, Tasks};
 use self::pending_fetch::FinishedFetch;
+use self::row_room::RowRoom;
 use self::waiting_rows::WaitingRows;
 use crate::catalog::Endpoint;
 use crate::fetch::{Fetch, FetchMode};
@@ -50,6 +52,7 @@ pub(in crate::lake) struct FetchIntake {
     committers: Mutex<HashMap<LakeTable, Arc<Committer>>>,
     pub(in crate::lake) tasks: Tasks,
     pub(in crate::lake) waiting: WaitingRows,
+    pub(in crate::lake) room: RowRoom,
 }
 
 impl FetchIntake {
@@ -59,6 +62,7 @@ impl FetchIntake {
             committers: Mutex::default(),
             tasks: Tasks::default(),
             waiting: WaitingRows::default(),
+            room: RowRoom::new(),
         }
     }
 

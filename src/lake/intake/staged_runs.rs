@@ -14,9 +14,10 @@ use tokio::task::JoinSet;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::{Written, on_cpu};
-use crate::delta::file::writer::{FileForm, decoded_bytes};
+use crate::delta::file::writer::{EncodedFile, decoded_bytes};
 use crate::delta::object_key::Partition;
 use crate::lake::intake::comparison::ShownIds;
+use crate::lake::intake::row_room::RowPlace;
 use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
 use crate::lake::tables::OpenTable;
 
@@ -99,17 +100,18 @@ impl StagedRuns {
         rows: Vec<RecordBatch>,
         partition: Partition,
         run_bytes: usize,
+        place: &RowPlace,
     ) -> Result<(), DeltaError> {
         self.settle().await?;
         if self.apart_bytes >= run_bytes / 2 {
-            self.write_apart(partition.clone()).await?;
+            self.write_apart(partition.clone(), place).await?;
         }
         let content = if self.is_snapshot {
             Content::Upserts
         } else {
             Content::AllRows
         };
-        self.begin(rows, content, partition);
+        self.begin(rows, content, partition, place);
         Ok(())
     }
 
@@ -118,14 +120,15 @@ impl StagedRuns {
         &mut self,
         rows: Vec<RecordBatch>,
         partition: Partition,
+        place: &RowPlace,
     ) -> Result<(), DeltaError> {
         if self.is_empty() {
-            self.begin(rows, Content::AllRows, partition);
+            self.begin(rows, Content::AllRows, partition, place);
             return self.settle().await;
         }
-        self.add(rows, partition.clone(), usize::MAX).await?;
+        self.add(rows, partition.clone(), usize::MAX, place).await?;
         self.settle().await?;
-        self.write_apart(partition).await
+        self.write_apart(partition, place).await
     }
 
     /// Waits until all runs are written. After an error rows are missing.
@@ -146,18 +149,34 @@ impl StagedRuns {
         Ok(())
     }
 
-    async fn write_apart(&mut self, partition: Partition) -> Result<(), DeltaError> {
+    async fn write_apart(
+        &mut self,
+        partition: Partition,
+        place: &RowPlace,
+    ) -> Result<(), DeltaError> {
         self.apart_bytes = 0;
         let apart = std::mem::take(&mut self.apart);
-        self.begin(apart, Content::AllRows, partition);
+        self.begin(apart, Content::AllRows, partition, place);
         self.settle().await
     }
 
-    fn begin(&mut self, rows: Vec<RecordBatch>, content: Content, partition: Partition) {
+    fn begin(
+        &mut self,
+        rows: Vec<RecordBatch>,
+        content: Content,
+        partition: Partition,
+        place: &RowPlace,
+    ) {
         if !rows.is_empty() {
             let (table, tagged) = (self.table.clone(), self.is_snapshot);
-            self.writing
-                .spawn(written(table, rows, content, partition, tagged));
+            let turn = place.turn();
+            self.writing.spawn(async move {
+                let turn = turn.await;
+                let encoded = encoded(&table, rows, content).await?;
+                // Other fetches may encode while this one uploads.
+                drop(turn);
+                encoded.uploaded(&table, partition, tagged).await
+            });
         }
     }
 
@@ -235,45 +254,66 @@ impl StagedRuns {
     }
 }
 
-/// Sorts rows and writes them. With `tagged` a file of upserts says so.
-async fn written(
-    table: OpenTable,
+/// A run that is encoded and not uploaded.
+struct EncodedRun {
+    file: Option<EncodedFile>,
+    /// Hashes of all ids, and of the ids of rows that do not exist.
+    hashes: (Vec<u64>, Vec<u64>),
+    bytes_per_row: usize,
+    apart: Vec<RecordBatch>,
+}
+
+/// Sorts and encodes rows. Rows that do not go into the file are kept apart.
+async fn encoded(
+    table: &OpenTable,
     rows: Vec<RecordBatch>,
     content: Content,
-    partition: Partition,
-    tagged: bool,
-) -> Result<WrittenRun, DeltaError> {
-    let (sorted, (hashes, gone), (apart, apart_bytes)) = on_cpu(move || {
+) -> Result<EncodedRun, DeltaError> {
+    let form = table.files.form.clone();
+    on_cpu(move || {
         let mut sorted = Sorted::new(rows);
         let apart = match content {
             Content::AllRows => Vec::new(),
             Content::Upserts => sorted.split_off_gone()?,
         };
-        let bytes: usize = apart.iter().map(decoded_bytes).sum();
-        let hashes = (sorted.id_hashes(), sorted.gone_hashes());
-        Ok::<_, DeltaError>((sorted, hashes, (apart, bytes)))
+        Ok(EncodedRun {
+            hashes: (sorted.id_hashes(), sorted.gone_hashes()),
+            bytes_per_row: sorted.bytes_per_row(),
+            file: sorted.encode(&form)?,
+            apart,
+        })
     })
-    .await??;
-    let bytes_per_row = sorted.bytes_per_row();
-    let encode = move |form: &FileForm| sorted.encode(form);
-    let file = table.files.write(encode, partition).await?;
-    let run = file.map(|mut written| {
-        if tagged && gone.is_empty() {
-            let tag = (UPSERTS_ONLY.to_owned(), YES.to_owned());
-            written.add.tags.extend([tag]);
-        }
-        Run {
-            written,
-            hashes,
-            gone,
-            bytes_per_row,
-        }
-    });
-    Ok(WrittenRun {
-        run,
-        apart,
-        apart_bytes,
-    })
+    .await?
+}
+
+impl EncodedRun {
+    /// Uploads the file. `tagged` says whether the file says that all of its rows exist.
+    async fn uploaded(
+        self,
+        table: &OpenTable,
+        partition: Partition,
+        tagged: bool,
+    ) -> Result<WrittenRun, DeltaError> {
+        let (hashes, gone) = self.hashes;
+        let file = table.files.put(self.file, partition).await?;
+        let run = file.map(|mut written| {
+            if tagged && gone.is_empty() {
+                let tag = (UPSERTS_ONLY.to_owned(), YES.to_owned());
+                written.add.tags.extend([tag]);
+            }
+            Run {
+                written,
+                hashes,
+                gone,
+                bytes_per_row: self.bytes_per_row,
+            }
+        });
+        Ok(WrittenRun {
+            run,
+            apart_bytes: self.apart.iter().map(decoded_bytes).sum(),
+            apart: self.apart,
+        })
+    }
 }
 
 /// Removes the hashes in `gone`. Both lists are ascending.

@@ -15,6 +15,7 @@ use crate::lake::intake::FetchIntake;
 use crate::lake::intake::committer::Committer;
 use crate::lake::intake::comparison::ShownIds;
 use crate::lake::intake::pending_fetch::{Fence, FetchedRows, FinishedFetch};
+use crate::lake::intake::row_room::RowPlace;
 use crate::lake::intake::runs::Sorted;
 use crate::lake::intake::sealed::Sealed;
 use crate::lake::intake::staged_runs::StagedRuns;
@@ -47,6 +48,7 @@ pub struct Staging {
     observed: Option<(ObservedAt, ObservedAt)>,
     waiting: Vec<RecordBatch>,
     waiting_bytes: usize,
+    place: RowPlace,
     runs: StagedRuns,
     quarantined: Vec<QuarantinedRow>,
     /// Whether a run was lost on its way: then the staged rows are not the complete fetch.
@@ -66,6 +68,7 @@ impl Staging {
         let replaced = SnapshotHistory::of(&key, |app| state.txn(app));
         let runs = StagedRuns::new(committer.table.clone(), committer.replaces());
         Self {
+            place: intake.room.enter(),
             intake,
             committer,
             fetch,
@@ -90,7 +93,9 @@ impl Staging {
             return Ok(());
         }
         let bytes = decoded_bytes(&batch);
-        let run_bytes = self.intake.tables.settings.run_bytes.get();
+        let run_bytes = self
+            .place
+            .run_bytes(self.intake.tables.settings.run_bytes.get());
         if self.waiting_bytes + bytes > run_bytes {
             self.upload_run().await?;
         }
@@ -134,7 +139,9 @@ impl Staging {
             }
             _ => {
                 let (partition, waiting) = (self.partition(), std::mem::take(&mut self.waiting));
-                self.runs.add_last(waiting, partition.clone()).await?;
+                self.runs
+                    .add_last(waiting, partition.clone(), &self.place)
+                    .await?;
                 self.runs.drop_older_observations(&partition).await?;
                 let files;
                 (files, ids) = self.runs.take_files();
@@ -231,9 +238,13 @@ impl Staging {
             return Ok(());
         }
         self.torn = true;
-        let run_bytes = self.intake.tables.settings.run_bytes.get();
+        let run_bytes = self
+            .place
+            .run_bytes(self.intake.tables.settings.run_bytes.get());
         let partition = self.partition();
-        self.runs.add(batches, partition, run_bytes).await?;
+        self.runs
+            .add(batches, partition, run_bytes, &self.place)
+            .await?;
         self.torn = false;
         Ok(())
     }
