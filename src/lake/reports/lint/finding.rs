@@ -112,7 +112,7 @@ impl Finding {
                 "set run_bytes and row_group_bytes of the sink to their defaults; the next full fetch of the integration rewrites the files"
             }
             Self::Overlaps(_) | Self::WideLookups(_) => {
-                "run `kombo-source fold --rebuild` to rewrite the files in order; the next full fetch of the integration does so, too"
+                "run `kombo-source upkeep` to put the files in order; a running service does so daily"
             }
             Self::NoStatistics(_)
             | Self::NoPageIndex(_)
