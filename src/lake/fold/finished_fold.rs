@@ -57,7 +57,7 @@ impl FinishedFold {
         entry.txns.extend(then.txns(&self.plan.key));
     }
 
-    /// Returns the report of this fold. `shared` are the files that hold rows of the table and of other tables.
+    /// Returns the report of this fold.
     pub(super) fn told(&self, drift: DriftCounts) -> FoldedTable {
         let Self {
             plan,

@@ -87,7 +87,7 @@ impl CurrentFiles {
 
 impl Unit {
     /// Splits a unit that needs too much memory. Returns the second half, if it can be folded at the same time: tables
-    /// that share a file cannot. The other case returns the keys of the second half: they wait for the next group.
+    /// that share a file cannot. Otherwise the tables of the second half are returned: they wait for the next group.
     pub(super) fn split(&mut self) -> (Option<Self>, Vec<Planned>) {
         let second = self.tables.split_off(self.tables.len() / 2);
         if self.shared.is_empty() {
@@ -102,8 +102,7 @@ impl Unit {
 }
 
 /// Joins planned tables that share files to units. A large table with files of its own is a unit; all tables that may
-/// share new files are one.
-/// `along` are small files that are written along with new tables.
+/// share new files are one. `along` are small files that are written along with new tables.
 pub(super) fn units(
     planned: Vec<(Planned, Vec<Arc<LiveFile>>)>,
     along: Vec<Arc<LiveFile>>,
