@@ -106,6 +106,15 @@ impl Rhythm {
         }
     }
 
+    /// Takes in that the clock was replaced, and shows an earlier time now. What the previous clock showed has happened,
+    /// so it is not later than `now`. Otherwise no silence would be noticed until the new clock gets there.
+    pub fn set_back(&mut self, now: Moment) {
+        for at in [&mut self.first, &mut self.last, &mut self.halved] {
+            *at = (*at).min(now);
+        }
+        self.unannounced = self.unannounced.map(|at| at.min(now));
+    }
+
     /// Returns why the webhooks are suspected not to arrive. Returns `None` without a suspicion.
     #[must_use]
     pub fn suspicion(&self, now: Moment) -> Option<Suspicion> {

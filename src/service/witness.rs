@@ -63,7 +63,10 @@ impl Witness {
         let since = match wait.reason {
             // Kombo refuses requests: one wait follows the other, and nothing comes through.
             WaitReason::RateLimit | WaitReason::RateLimitWithoutTime => {
-                *self.limited_since.get_or_insert(now)
+                let since = self.limited_since.get_or_insert(now);
+                // The clock may have been set back since then.
+                *since = now.min(*since);
+                *since
             }
             // Who uses up each window waits for the next one again and again, and that is right.
             WaitReason::WindowUsedUp => now,
@@ -134,5 +137,8 @@ mod tests {
         assert_eq!(limited(wait(WaitReason::Outage, 600), 662), None);
         assert_eq!(limited(wait(WaitReason::RateLimit, 60), 700), None);
         assert!(limited(wait(WaitReason::RateLimit, 60), 730).is_some());
+        // The clock is set back.
+        assert_eq!(limited(wait(WaitReason::RateLimit, 60), 100), None);
+        assert!(limited(wait(WaitReason::RateLimit, 60), 130).is_some());
     }
 }

@@ -100,9 +100,12 @@ impl Board {
         self.pass(now);
     }
 
-    /// Lets time pass: troubles begin when their grace is over, and are told again after an hour.
+    /// Lets time pass: troubles begin when their grace is over, and are told again after an hour. A clock that was set
+    /// back does not prolong either.
     pub fn pass(&mut self, now: Moment) {
         for (kind, seen) in &mut self.seen {
+            seen.since = seen.since.min(now);
+            seen.told = seen.told.map(|told| told.min(now));
             let change = match seen.told {
                 None if now.since(seen.since) >= kind.grace() => TroubleChange::Began,
                 Some(told) if now.since(told) >= TOLD_AGAIN => TroubleChange::Lasts,
@@ -158,6 +161,25 @@ mod tests {
 
     const NOON: Moment = Moment::from_millis(1_700_000_000_000);
     const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_clock_that_is_set_back_prolongs_no_grace() {
+        let mut board = Board::default();
+        let kind = TroubleKind::Late;
+        let year_ahead = NOON + Duration::from_hours(365 * 24);
+        board.see(kind, Some(Sight::default()), year_ahead);
+        drop(board.take_changes());
+        board.see(kind, Some(Sight::default()), NOON);
+        board.pass(NOON + kind.grace() + SECOND);
+        assert_eq!(board.troubles()[0].since, NOON);
+        board.take_changes();
+        board.pass(NOON + kind.grace() + SECOND + TOLD_AGAIN);
+        let changes = board.take_changes();
+        assert!(
+            matches!(changes[..], [TroubleChange::Lasts(_)]),
+            "{changes:?}"
+        );
+    }
 
     fn kinds(board: &Board) -> Vec<TroubleKind> {
         board.troubles().iter().map(|one| one.kind).collect()

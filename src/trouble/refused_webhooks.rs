@@ -52,6 +52,8 @@ impl RefusedWebhooks {
             self.refused.load(Ordering::Relaxed),
         );
         let more = refused - before.refused;
+        // The clock may have been set back since then.
+        before.last = before.last.min(now);
         if taken > before.taken || now.since(before.last) >= FORGOTTEN_AFTER && more == 0 {
             (before.in_a_row, before.first) = (0, None);
         } else if more > 0 {
@@ -98,5 +100,15 @@ mod tests {
         assert!(counts.look(&mut before, NOON).is_some());
         let much_later = NOON + FORGOTTEN_AFTER;
         assert_eq!(counts.look(&mut before, much_later), None);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_has_them_forgotten_in_time() {
+        let (counts, mut before) = (RefusedWebhooks::default(), RefusedBefore::default());
+        (0..9).for_each(|_| counts.refused());
+        let year_ahead = NOON + Duration::from_hours(365 * 24);
+        assert!(counts.look(&mut before, year_ahead).is_some());
+        assert!(counts.look(&mut before, NOON).is_some());
+        assert_eq!(counts.look(&mut before, NOON + FORGOTTEN_AFTER), None);
     }
 }

@@ -113,6 +113,16 @@ impl Account {
         }
     }
 
+    /// Takes in that the clock was replaced, and shows an earlier time now. What the previous clock showed has happened,
+    /// so it is not later than `now`. The first check that did not find the integration keeps its instant: an earlier
+    /// one would make a deletion certain sooner.
+    pub(super) fn set_back(&mut self, now: Moment) {
+        self.asked = None;
+        self.since = self.since.min(now);
+        self.known = self.known.min(now);
+        self.rhythm.set_back(now);
+    }
+
     /// Returns whether the registry has the integration.
     pub(super) fn is_registered(&self) -> bool {
         self.stored == StoredIn::Registry

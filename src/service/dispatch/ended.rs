@@ -56,7 +56,9 @@ impl Dispatch {
                 if let Some(rows) = changed_rows.filter(|rows| *rows > 0) {
                     self.judge(fetching, rows, now);
                 }
-                let answered = self.covered(fetching, snapshot, base, rest_values);
+                // It began before now. Its own instant may come from a local clock that ran ahead of Kombo's.
+                let began = fetching.started.min(now);
+                let answered = self.covered(fetching, began, snapshot, base, rest_values);
                 self.read_in(fetching, now);
                 self.time_table(&work.table, now);
                 return answered.map(|notified_at| now.since(notified_at));
@@ -71,6 +73,7 @@ impl Dispatch {
     fn covered(
         &mut self,
         fetching: &Fetching,
+        began: Moment,
         snapshot: bool,
         base: Option<Base>,
         rest_values: u64,
@@ -82,21 +85,20 @@ impl Dispatch {
         table.recovered();
         table.rest_values = rest_values;
         table.base = table.base.max(base);
-        let began = Some(fetching.started);
         if snapshot {
             table.snapshot_base = table.snapshot_base.max(base);
-            table.snapshot_began = began;
+            table.snapshot_began = Some(began);
             // What became stale while the fetch ran may have been read before it became stale.
-            table.stale_since = (table.stale_since).filter(|since| *since >= fetching.started);
+            table.stale_since = (table.stale_since).filter(|since| *since >= began);
         } else {
-            table.delta_began = began;
+            table.delta_began = Some(began);
         }
         if fetching.work.kind == Kind::Snapshot {
             table.snapshot_wanted = false;
         }
-        let answered = (table.notified_at.get()).filter(|at| *at <= fetching.started)?;
+        let answered = (table.notified_at.get()).filter(|at| *at <= began)?;
         // A notification that came while the fetch ran waits for the next fetch.
-        let later = (table.last_notified_at).filter(|at| *at > fetching.started);
+        let later = (table.last_notified_at).filter(|at| *at > began);
         table.notified_at.set(later);
         Some(answered)
     }

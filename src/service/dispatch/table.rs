@@ -132,9 +132,20 @@ impl TrackedTable {
         self.snapshot_base.max(self.snapshot_began.map(Base::from))
     }
 
-    /// Clears the instants that came from another clock.
-    pub(super) fn forget_when(&mut self) {
+    /// Takes in that the clock was replaced, and shows an earlier time now. What the previous clock showed has happened,
+    /// so it is not later than `now`.
+    pub(super) fn set_back(&mut self, now: Moment) {
         (self.answer_began, self.delta_began, self.snapshot_began) = (None, None, None);
+        let past = |at: Moment| at.min(now);
+        self.notified_at.set(self.notified_at.get().map(past));
+        self.last_notified_at = self.last_notified_at.map(past);
+        self.stale_since = self.stale_since.map(past);
+        if let Some(error) = &mut self.error {
+            error.since = past(error.since);
+        }
+        if let Some(off) = &mut self.off {
+            off.tried = past(off.tried);
+        }
     }
 
     /// Takes in a notification.

@@ -13,6 +13,7 @@ use crate::webhook::{Webhook, preview};
 
 mod alarm;
 mod candidates;
+mod clocks;
 mod deleted;
 mod deletion;
 mod forgotten;
@@ -26,6 +27,7 @@ mod restarts;
 
 const MINUTE: i64 = 60_000;
 const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
 const NOON: i64 = 1_767_600_000_000;
 
 fn at(ms: i64) -> Moment {

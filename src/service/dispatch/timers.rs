@@ -149,7 +149,7 @@ impl Dispatch {
             ];
             self.make_due(later, now);
             if let Some(table) = self.tables.get_mut(&id) {
-                table.forget_when();
+                table.set_back(now);
             }
             let account = self.accounts.get(&id.integration);
             if account.is_some_and(Account::is_fetched) {
@@ -157,10 +157,16 @@ impl Dispatch {
             }
         }
         for account in self.accounts.values_mut() {
-            account.asked = None;
+            account.set_back(now);
         }
         for id in self.accounts.keys().cloned().collect::<Vec<_>>() {
             self.look_set_back(&id, now);
+            if self.accounts[&id].is_fetched() {
+                self.time_silence(&id, now);
+            }
+        }
+        if let Some(pause) = &mut self.key {
+            pause.since = pause.since.min(now);
         }
         let candidates: Vec<Due> = self.candidates.set_back().map(Due::Candidate).collect();
         self.make_due(candidates, now);

@@ -7,8 +7,6 @@ use crate::service::dispatch::candidates::MOST;
 use crate::service::dispatch::refusals::WhyDropped;
 use crate::sink::Candidate;
 
-const DAY: i64 = 24 * HOUR;
-
 pub(super) const STORED: Reaction = Reaction::Acknowledge("candidate");
 
 pub(super) fn found() -> Heard {

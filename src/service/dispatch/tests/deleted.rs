@@ -1,7 +1,7 @@
 //! What can happen to an integration that counts as deleted, and to one whose rows are purged.
 
 use super::super::standings::LearntBy;
-use super::deletion::{DAY, READABLE, answer, missing, read_in, stands, stored};
+use super::deletion::{READABLE, answer, missing, read_in, stands, stored};
 use super::*;
 
 #[test]

@@ -9,8 +9,6 @@ pub(super) const READABLE: FoundIntegration = FoundIntegration {
     standing: Standing::Active,
 };
 
-pub(super) const DAY: i64 = 24 * HOUR;
-
 type Answer = Result<FoundIntegration, LookFailed>;
 
 fn environment(name: &str) -> EnvironmentId {

@@ -3,8 +3,6 @@
 use super::candidates::{STORED, empty, found, hear, keep, named};
 use super::*;
 
-const DAY: i64 = 24 * HOUR;
-
 #[test]
 fn a_crash_between_the_answer_200_and_the_question_loses_nothing() {
     let mut desk = empty();
