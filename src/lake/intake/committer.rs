@@ -105,6 +105,11 @@ impl Committer {
         self.queue().waiting.len()
     }
 
+    /// Returns the decoded bytes of the rows that wait for a shared file.
+    pub(in crate::lake) fn waiting_bytes(&self) -> usize {
+        self.queue().waiting_bytes()
+    }
+
     /// Returns whether a fetch replaces the earlier rows of its table.
     pub(in crate::lake) fn replaces(&self) -> bool {
         matches!(self.table.name, LakeTable::Snapshots(_))

@@ -45,6 +45,10 @@ use crate::sink::Receipt;
 /// its window ends.
 const WAITING_SNAPSHOTS: usize = 500;
 
+/// Decoded bytes of deltas that may wait in all tables together. Above this number the table with the most is committed
+/// before its window ends.
+const WAITING_DELTAS: usize = 48 << 20;
+
 /// Takes fetches into the lake. The tasks that commit end when this value is dropped.
 pub(in crate::lake) struct FetchIntake {
     pub(in crate::lake) tables: Tables,
@@ -81,6 +85,11 @@ impl FetchIntake {
             self.tables.of_endpoint(endpoint, both).await?;
         }
         let committer = self.committer(self.tables.of_endpoint(endpoint, part).await?);
+        // A delta has few rows as a rule, and somebody may wait for them.
+        let place = match part {
+            Part::Snapshots => self.room.enter_in_turn().await,
+            _ => self.room.enter(),
+        };
         // The bases are read now, not taken from the last known commit. Otherwise a commit that another process
         // finished before this fetch began would supersede the fetch.
         let state = committer.table.refreshed().await?;
@@ -88,6 +97,7 @@ impl FetchIntake {
         let intake = Arc::clone(self);
         Ok(Staging::new(
             intake,
+            place,
             committer,
             fetch.clone(),
             endpoint,
@@ -113,19 +123,13 @@ impl FetchIntake {
         committer.commit(&self.tasks, finished).await
     }
 
-    /// Flushes the table with the most waiting snapshots if too many wait in all tables together.
+    /// Flushes the table with the most waiting snapshots if too many wait in all tables together, and the table with the
+    /// most rows of waiting deltas if these take too much memory.
     fn make_room(&self) {
-        let (mut total, mut fullest) = (0, (0, None));
-        for committer in self.committers().values().filter(|it| it.replaces()) {
-            let waiting = committer.waiting();
-            total += waiting;
-            if waiting > fullest.0 {
-                fullest = (waiting, Some(Arc::clone(committer)));
-            }
-        }
-        if let Some(committer) = fullest.1.filter(|_| total >= WAITING_SNAPSHOTS) {
-            committer.flush();
-        }
+        let committers: Vec<_> = self.committers().values().map(Arc::clone).collect();
+        let (snapshots, deltas): (Vec<_>, Vec<_>) = committers.iter().partition(|it| it.replaces());
+        flush_fullest(&snapshots, WAITING_SNAPSHOTS, Committer::waiting);
+        flush_fullest(&deltas, WAITING_DELTAS, Committer::waiting_bytes);
     }
 
     /// Returns the committer of a table. There is one per table and process.
@@ -142,5 +146,23 @@ impl FetchIntake {
     fn committers(&self) -> MutexGuard<'_, HashMap<LakeTable, Arc<Committer>>> {
         let committers = self.committers.lock();
         committers.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Flushes the table of which the most waits, if `most` or more waits in all tables together.
+fn flush_fullest(
+    committers: &[&Arc<Committer>],
+    most: usize,
+    waiting: impl Fn(&Committer) -> usize,
+) {
+    let waiting: Vec<usize> = committers.iter().map(|it| waiting(it)).collect();
+    if waiting.iter().sum::<usize>() >= most {
+        let fullest = committers
+            .iter()
+            .zip(&waiting)
+            .max_by_key(|(_, waits)| **waits);
+        if let Some((committer, _)) = fullest {
+            committer.flush();
+        }
     }
 }

@@ -154,7 +154,7 @@ impl StagedRuns {
         partition: Partition,
         place: &RowPlace,
     ) -> Result<(), DeltaError> {
-        self.apart_bytes = 0;
+        place.hold(std::mem::take(&mut self.apart_bytes));
         let apart = std::mem::take(&mut self.apart);
         self.begin(apart, Content::AllRows, partition, place);
         self.settle().await
@@ -169,12 +169,13 @@ impl StagedRuns {
     ) {
         if !rows.is_empty() {
             let (table, tagged) = (self.table.clone(), self.is_snapshot);
+            let held = place.hand_over(rows.iter().map(decoded_bytes).sum());
             let turn = place.turn();
             self.writing.spawn(async move {
                 let turn = turn.await;
                 let encoded = encoded(&table, rows, content).await?;
-                // Other fetches may encode while this one uploads.
-                drop(turn);
+                // Other fetches may gather and encode rows while this one uploads.
+                drop((turn, held));
                 encoded.uploaded(&table, partition, tagged).await
             });
         }

@@ -58,6 +58,7 @@ pub struct Staging {
 impl Staging {
     pub(in crate::lake) fn new(
         intake: Arc<FetchIntake>,
+        place: RowPlace,
         committer: Arc<Committer>,
         fetch: Fetch,
         endpoint: Arc<Endpoint>,
@@ -68,7 +69,7 @@ impl Staging {
         let replaced = SnapshotHistory::of(&key, |app| state.txn(app));
         let runs = StagedRuns::new(committer.table.clone(), committer.replaces());
         Self {
-            place: intake.room.enter(),
+            place,
             intake,
             committer,
             fetch,
@@ -106,13 +107,23 @@ impl Staging {
             self.torn = false;
         }
         self.observe(&batch);
+        self.place.hold(bytes);
         self.waiting_bytes += bytes;
         self.waiting.push(batch);
         if self.waiting_bytes >= run_bytes {
             // A run that is full waits for nothing: the fetch may have to wait long for its next page.
             self.upload_run().await?;
         }
+        if !self.place.has_room().await && self.is_worth_a_file() {
+            self.upload_run().await?;
+        }
         Ok(())
+    }
+
+    /// Returns whether the rows that wait become a file of their own anyway: those of a snapshot, and those of a delta
+    /// that is too large to share a file.
+    fn is_worth_a_file(&self) -> bool {
+        self.committer.replaces() || !self.runs.is_empty() || self.waiting_bytes > SHARED_BYTES
     }
 
     /// Adds rows that cannot be stored as records.

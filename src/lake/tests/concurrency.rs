@@ -1,5 +1,6 @@
 //! Fetches that finish together, and lakes that write to the same place.
 
+use futures_util::StreamExt as _;
 use futures_util::future::join_all;
 
 use crate::delta::store::TableStore;
@@ -79,6 +80,36 @@ async fn a_thousand_integrations_are_one_entry_and_one_file() {
     assert!(receipts.iter().all(|receipt| version(receipt) == 2));
     assert_eq!(stored(&store, Part::Deltas).await.len(), 1_000);
     assert_eq!(live_files(&store, Part::Deltas).await.len(), 1);
+}
+
+#[tokio::test]
+async fn deltas_of_several_tables_that_take_much_memory_together_wait_for_no_window() {
+    let store = TableStore::memory();
+    let lake = lake(&store, &windowed()).await;
+    let catalog = crate::catalog::Catalog::embedded();
+    let large = "x".repeat(3 << 20);
+    let names: Vec<String> = (0..10).map(|number| format!("i{number}")).collect();
+    let mut running = Vec::new();
+    for endpoint in ["ats/tags", "ats/offers"] {
+        let endpoint = catalog.find(endpoint).expect("an endpoint");
+        for name in &names {
+            let (lake, large, fetch) = (lake.clone(), large.clone(), delta(name));
+            running.push(Box::pin(async move {
+                let mut staging = lake.begin(&fetch, endpoint).await.expect("begins");
+                let rows = batch(endpoint, &fetch, &[(large.as_str(), 10, 1)]);
+                staging.push(rows).await.expect("pushed");
+                staging.commit(end(1, 10)).await.expect("committed")
+            }));
+        }
+    }
+    // The first fetch of each table opens a window of an hour. Neither table alone has enough for an entry.
+    let answered = running
+        .into_iter()
+        .collect::<futures_util::stream::FuturesUnordered<_>>()
+        .take(2 + 10)
+        .collect::<Vec<_>>();
+    let in_time = tokio::time::timeout(std::time::Duration::from_secs(60), answered);
+    assert_eq!(in_time.await.expect("before the hour").len(), 12);
 }
 
 #[tokio::test]
