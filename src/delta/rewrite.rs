@@ -11,7 +11,8 @@ use bytes::Bytes;
 use crate::delta::delta_error::{DeltaError, ENCODING};
 use crate::delta::exchange::Exchange;
 use crate::delta::file::data_files::on_cpu;
-use crate::delta::file::writer::{EncodedFile, FileForm, read, rewrite};
+use crate::delta::file::file_form::FileForm;
+use crate::delta::file::writer::{EncodedFile, read, rewrite};
 use crate::delta::log::LiveFile;
 use crate::delta::table::Table;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::DataFiles;
-use crate::delta::file::writer::FileForm;
+use crate::delta::file::file_form::FileForm;
 use crate::delta::log::{DeltaLog, LiveFile, LogSettings, LogState, TableShape};
 use crate::delta::object_key::TablePath;
 use crate::delta::store::TableStore;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 
-use crate::delta::file::writer::FileForm;
+use crate::delta::file::file_form::FileForm;
 use crate::delta::log::BoundedColumns;
 use crate::lake::LakeSettings;
 use crate::lake::layout::{COMMIT_DATE, INTEGRATION_KEY, LakeTable};

@@ -21,8 +21,9 @@ use parquet::file::metadata::{
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 
 use crate::delta::delta_error::{DECODING, DeltaError, ENCODING};
+use crate::delta::file::file_form::{Expected, FileForm, parquet_schema};
 use crate::delta::file::stats::FileStats;
-use crate::delta::file::writer::{EncodedFile, Expected, FileForm, parquet_schema, read};
+use crate::delta::file::writer::{EncodedFile, read};
 
 /// The first bytes of a Parquet file.
 const MAGIC: &[u8] = b"PAR1";

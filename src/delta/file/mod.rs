@@ -3,9 +3,11 @@
 pub(crate) mod column_copy;
 pub(crate) mod data_files;
 mod dictionaries;
+pub(crate) mod file_form;
 pub(crate) mod footer;
 pub(crate) mod lookup;
 pub(crate) mod reader;
+mod row_groups;
 mod short_footer;
 pub(crate) mod stats;
 pub(crate) mod writer;

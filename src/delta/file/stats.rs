@@ -59,8 +59,16 @@ impl FileStats {
 
     /// Adds the rows of a batch. All batches of a file have the same columns.
     pub(crate) fn add(&mut self, batch: &RecordBatch) {
+        self.add_rows(batch.schema_ref(), batch.num_rows());
+        for (field, column) in batch.schema_ref().fields().iter().zip(batch.columns()) {
+            self.add_column(field.name(), column.as_ref());
+        }
+    }
+
+    /// Adds a number of rows, of each of whose columns the values follow by [`add_column`](Self::add_column).
+    pub(crate) fn add_rows(&mut self, schema: &Schema, rows: usize) {
         if self.columns.is_empty() {
-            self.columns = told(&batch.schema(), self.is_told)
+            self.columns = told(schema, self.is_told)
                 .map(|field| ColumnStats {
                     name: field.name().clone(),
                     nulls: 0,
@@ -68,13 +76,14 @@ impl FileStats {
                 })
                 .collect();
         }
-        self.rows += batch.num_rows() as u64;
-        for stats in &mut self.columns {
-            let column = batch
-                .column_by_name(&stats.name)
-                .expect("all batches of a file have the same columns");
-            stats.nulls += column.null_count() as u64;
-            let seen = Bounds::of(column.as_ref());
+        self.rows += rows as u64;
+    }
+
+    /// Adds the values of a column.
+    pub(crate) fn add_column(&mut self, name: &str, values: &dyn Array) {
+        if let Some(stats) = self.columns.iter_mut().find(|stats| stats.name == name) {
+            stats.nulls += values.null_count() as u64;
+            let seen = Bounds::of(values);
             stats.bounds = std::mem::take(&mut stats.bounds).with(seen);
         }
     }

@@ -7,32 +7,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use bytes::Bytes;
-use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::{KeyValue, SortingColumn};
-use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
-use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::delta_error::{DECODING, ENCODING};
-use crate::delta::file::dictionaries::choose_dictionaries;
+use crate::delta::file::file_form::{Expected, FileForm};
+use crate::delta::file::row_groups::RowGroups;
 use crate::delta::file::short_footer::shorten;
-use crate::delta::file::stats::{BOUND_CHARS, FileStats};
-
-/// Measured: level 6 takes 1.6 times as long for files 6 % smaller; level 1 takes a fifth less time for files 2 %
-/// larger.
-const ZSTD_LEVEL: i32 = 3;
-
-/// Measured with 20 applications: 2 % fewer bytes than with level 3, for 7 % more time. Level 9 gains nothing more.
-const SMALL_ZSTD_LEVEL: i32 = 6;
+use crate::delta::file::stats::FileStats;
 
 /// Decoded size in bytes of a file that readers fetch with one read: its encoded size is then below 64 KiB,
 /// which readers fetch first.
@@ -45,27 +31,6 @@ const MOST_UNTOUCHED: usize = 64 << 20;
 /// Rows that are read back in one batch.
 pub(super) const READ_ROWS: usize = 4_096;
 
-/// How the files of a Delta table are written.
-#[derive(Clone, Debug)]
-pub(crate) struct FileForm {
-    /// Keys and values in the metadata of each file.
-    pub(crate) metadata: Vec<(&'static str, String)>,
-    /// The column that gets a bloom filter.
-    pub(crate) looked_up_by: &'static str,
-    /// Says, by column name, of which columns the log may hold statistics.
-    pub(crate) in_log: fn(&str) -> bool,
-    /// Says, by column name, of which columns the file's footer and page index may hold statistics.
-    pub(crate) in_files: fn(&str) -> bool,
-    /// The partition column. Delta does not store it in the files.
-    pub(crate) left_out: Option<&'static str>,
-    /// The columns that callers sort rows by. Columns that a file lacks are ignored.
-    pub(crate) sorted_by: &'static [&'static str],
-    /// Decoded size of a row group in bytes.
-    pub(crate) row_group_bytes: usize,
-    /// Rows of a page, at most.
-    pub(crate) page_rows: usize,
-}
-
 /// A finished file that is not on the store yet.
 #[derive(Debug)]
 pub(crate) struct EncodedFile {
@@ -77,23 +42,16 @@ pub(crate) struct EncodedFile {
     pub(crate) stats: String,
 }
 
-/// What is expected of a file before its first row is written.
-pub(super) struct Expected {
-    /// Number of rows.
-    pub(super) rows: usize,
-    /// Rows of a row group.
-    pub(super) group: usize,
-    /// Whether the file has a page index and bloom filters.
-    pub(super) is_indexed: bool,
-}
-
 /// A file that is being written.
 pub(crate) struct FileWriter {
     form: FileForm,
     rows: usize,
     bytes_per_row: usize,
     stats: FileStats,
-    parquet: Option<ArrowWriter<Vec<u8>>>,
+    groups: Option<RowGroups>,
+    /// Rows of the next row group.
+    waiting: Vec<RecordBatch>,
+    waiting_rows: usize,
 }
 
 impl FileForm {
@@ -105,127 +63,96 @@ impl FileForm {
             rows,
             bytes_per_row,
             stats: FileStats::new(self.in_log),
-            parquet: None,
+            groups: None,
+            waiting: Vec::new(),
+            waiting_rows: 0,
         }
-    }
-
-    /// Returns the columns that a file stores, of the columns of its table.
-    pub(super) fn stored(&self, schema: &SchemaRef) -> SchemaRef {
-        let fields = schema.fields().iter();
-        let stored = fields.filter(|field| Some(field.name().as_str()) != self.left_out);
-        Arc::new(Schema::new_with_metadata(
-            stored.cloned().collect::<Fields>(),
-            schema.metadata().clone(),
-        ))
-    }
-
-    /// Returns what a file's footer says in any case. No column has statistics or a bloom filter yet.
-    pub(super) fn file_properties(
-        &self,
-        schema: &SchemaRef,
-        is_indexed: bool,
-    ) -> WriterPropertiesBuilder {
-        let metadata = self.metadata.iter();
-        let metadata = metadata.map(|(key, value)| KeyValue::new((*key).to_owned(), value.clone()));
-        WriterProperties::builder()
-            .set_created_by(
-                concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION")).to_owned(),
-            )
-            .set_key_value_metadata(Some(metadata.collect()))
-            .set_sorting_columns(self.sorting_columns(schema))
-            .set_offset_index_disabled(!is_indexed)
-    }
-
-    /// Returns how a file is written, by its first rows.
-    pub(super) fn properties(&self, first: &RecordBatch, expected: &Expected) -> WriterProperties {
-        let level = if expected.is_indexed {
-            ZSTD_LEVEL
-        } else {
-            SMALL_ZSTD_LEVEL
-        };
-        let level = ZstdLevel::try_new(level).expect("a valid level");
-        let mut properties = self
-            .file_properties(&first.schema(), expected.is_indexed)
-            .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(expected.group))
-            .set_data_page_row_count_limit(self.page_rows)
-            .set_statistics_truncate_length(Some(BOUND_CHARS))
-            .set_statistics_enabled(EnabledStatistics::None);
-        let level = if expected.is_indexed {
-            EnabledStatistics::Page
-        } else {
-            EnabledStatistics::Chunk
-        };
-        for field in first.schema().fields() {
-            if !field.data_type().is_nested() && (self.in_files)(field.name()) {
-                let column = ColumnPath::from(field.name().as_str());
-                properties = properties.set_column_statistics_enabled(column, level);
-            }
-        }
-        if expected.is_indexed && first.column_by_name(self.looked_up_by).is_some() {
-            // Each row group has its own filter, so the count is that of a row group.
-            let count = expected.group.min(expected.rows) as u64;
-            properties =
-                properties.set_column_bloom_filter_max_ndv(self.looked_up_by.into(), count);
-        }
-        let is_complete = first.num_rows() >= expected.rows;
-        choose_dictionaries(properties, first, is_complete).build()
-    }
-
-    /// Returns the sorting columns as positions among the leaf columns. Parquet counts leaves, and one nested column
-    /// has several. `None` when a sorting column is missing.
-    fn sorting_columns(&self, schema: &SchemaRef) -> Option<Vec<SortingColumn>> {
-        let mut sorting = Vec::new();
-        for name in self.sorted_by {
-            if Some(*name) == self.left_out {
-                continue;
-            }
-            let position = schema.index_of(name).ok()?;
-            let leaf: usize = schema.fields()[..position]
-                .iter()
-                .map(|field| leaves(field.data_type()))
-                .sum();
-            sorting.push(SortingColumn {
-                column_idx: i32::try_from(leaf).ok()?,
-                descending: false,
-                nulls_first: false,
-            });
-        }
-        (!sorting.is_empty()).then_some(sorting)
     }
 }
 
 impl FileWriter {
-    /// Writes rows, in the order that they have in the file.
+    /// Writes rows, in the order that they have in the file. A row group is encoded once it has all its rows.
     pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), DeltaError> {
         let batch = without(batch, self.form.left_out);
-        if self.parquet.is_none() {
+        if self.groups.is_none() {
             // Callers may expect fewer rows than they have.
             self.rows = self.rows.max(batch.num_rows());
+            self.begin_by(&batch)?;
         }
-        let is_indexed = self.is_indexed();
-        let parquet = if let Some(parquet) = &mut self.parquet {
-            parquet
-        } else {
-            let expected = Expected {
-                rows: self.rows,
-                group: (self.form.row_group_bytes / self.bytes_per_row.max(1)).max(1),
-                is_indexed,
-            };
-            let properties = self.form.properties(&batch, &expected);
-            // The Arrow schema says nothing that the Parquet schema does not say, and takes 14 KB.
-            let options = ArrowWriterOptions::new()
-                .with_properties(properties)
-                .with_skip_arrow_metadata(true);
-            // Compressed rows are smaller than decoded ones. Capacity that stays untouched costs no memory, and a growing
-            // buffer would be copied with both copies in memory.
-            let size = self.rows.saturating_mul(self.bytes_per_row);
-            let file = Vec::with_capacity(size.min(MOST_UNTOUCHED));
-            let fresh = ArrowWriter::try_new_with_options(file, batch.schema(), options);
-            self.parquet.insert(fresh.map_err(|_| ENCODING)?)
-        };
         self.stats.add(&batch);
-        parquet.write(&batch).map_err(|_| ENCODING)
+        self.waiting_rows += batch.num_rows();
+        self.waiting.push(batch);
+        let group = self.form.group_rows(self.bytes_per_row);
+        while self.waiting_rows >= group {
+            self.write_waiting(group)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a row group whose columns are made one at a time, so that only one is in memory. `column` returns the
+    /// values of the column at a position of `sample`, which has all columns and shows what the rows are like. Not
+    /// mixed with [`write`](Self::write) in one file.
+    pub(crate) fn write_group(
+        &mut self,
+        sample: &RecordBatch,
+        rows: usize,
+        column: impl Fn(usize) -> Result<ArrayRef, DeltaError>,
+    ) -> Result<(), DeltaError> {
+        let stored: Vec<usize> = (0..sample.num_columns())
+            .filter(|at| Some(sample.schema_ref().field(*at).name().as_str()) != self.form.left_out)
+            .collect();
+        if self.groups.is_none() {
+            self.begin_by(&without(sample, self.form.left_out))?;
+        }
+        let groups = self.groups.as_mut().ok_or(ENCODING)?;
+        self.stats.add_rows(sample.schema_ref(), rows);
+        let stats = std::cell::RefCell::new(&mut self.stats);
+        groups.write(|position| {
+            let position = stored[position];
+            let values = column(position)?;
+            let name = sample.schema_ref().field(position).name();
+            stats.borrow_mut().add_column(name, values.as_ref());
+            Ok(vec![values])
+        })
+    }
+
+    /// Begins the file, by a sample of its rows.
+    fn begin_by(&mut self, sample: &RecordBatch) -> Result<(), DeltaError> {
+        let expected = Expected {
+            rows: self.rows,
+            group: self.form.group_rows(self.bytes_per_row),
+            is_indexed: self.is_indexed(),
+        };
+        let properties = self.form.properties(sample, &expected);
+        // Compressed rows are smaller than decoded ones. Capacity that stays untouched costs no memory, and a growing
+        // buffer would be copied with both copies in memory.
+        let size = self.rows.saturating_mul(self.bytes_per_row);
+        let groups = RowGroups::begin(&sample.schema(), properties, size.min(MOST_UNTOUCHED))?;
+        self.groups = Some(groups);
+        Ok(())
+    }
+
+    /// Writes a row group of the first `rows` rows that wait.
+    fn write_waiting(&mut self, rows: usize) -> Result<(), DeltaError> {
+        let (mut group, mut left) = (Vec::new(), rows);
+        let mut rest = Vec::new();
+        for batch in std::mem::take(&mut self.waiting) {
+            let taken = left.min(batch.num_rows());
+            if taken > 0 {
+                group.push(batch.slice(0, taken));
+            }
+            if taken < batch.num_rows() {
+                rest.push(batch.slice(taken, batch.num_rows() - taken));
+            }
+            left -= taken;
+        }
+        self.waiting = rest;
+        self.waiting_rows -= rows - left;
+        let groups = self.groups.as_mut().ok_or(ENCODING)?;
+        groups.write(|position| {
+            let parts = group.iter().map(|batch| Arc::clone(batch.column(position)));
+            Ok(parts.collect())
+        })
     }
 
     /// Returns whether the file gets a page index and a bloom filter.
@@ -234,13 +161,15 @@ impl FileWriter {
     }
 
     /// Closes the file. `None` when no row was written.
-    pub(crate) fn finish(self) -> Result<Option<EncodedFile>, DeltaError> {
+    pub(crate) fn finish(mut self) -> Result<Option<EncodedFile>, DeltaError> {
         let is_indexed = self.is_indexed();
-        let Some(mut parquet) = self.parquet else {
+        if self.waiting_rows > 0 {
+            self.write_waiting(self.waiting_rows)?;
+        }
+        let Some(groups) = self.groups else {
             return Ok(None);
         };
-        let footer = parquet.finish().map_err(|_| ENCODING)?;
-        let mut bytes = std::mem::take(parquet.inner_mut());
+        let (mut bytes, footer) = groups.finish()?;
         if !is_indexed {
             shorten(&mut bytes, &footer)?;
         }
@@ -352,18 +281,4 @@ fn without(batch: &RecordBatch, left_out: Option<&str>) -> RecordBatch {
     batch
         .project(&kept)
         .expect("the positions come from the batch")
-}
-
-/// Returns the columns of a file as Parquet names them.
-pub(super) fn parquet_schema(schema: &Schema) -> Result<SchemaDescriptor, DeltaError> {
-    let converted = ArrowSchemaConverter::new().convert(schema);
-    converted.map_err(|_| ENCODING)
-}
-
-fn leaves(data_type: &DataType) -> usize {
-    match data_type {
-        DataType::Struct(fields) => fields.iter().map(|field| leaves(field.data_type())).sum(),
-        DataType::List(element) => leaves(element.data_type()),
-        _ => 1,
-    }
 }

@@ -9,18 +9,22 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
-use arrow::array::{RecordBatch, StringArray};
-use arrow::compute::interleave_record_batch;
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
+use arrow::compute::{interleave, interleave_record_batch};
 use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::SystemColumn;
 use crate::decode::{RowOp, texts, times};
 use crate::delta::delta_error::{DeltaError, ENCODING};
-use crate::delta::file::writer::{EncodedFile, FileForm, decoded_bytes, read};
+use crate::delta::file::file_form::FileForm;
+use crate::delta::file::writer::{EncodedFile, decoded_bytes, read};
 
 /// Decoded bytes that are put in order at a time.
 const CHUNK_BYTES: usize = 4 << 20;
+
+/// Rows that show what the values of a run are like.
+const SAMPLE_ROWS: usize = 2_048;
 
 /// Ids in one contest, at most: about 30 MB.
 pub(crate) const CONTEST_IDS: usize = 262_144;
@@ -107,12 +111,28 @@ impl Sorted {
     /// Writes the rows to one file. `None` when there are no rows.
     pub(crate) fn encode(self, form: &FileForm) -> Result<Option<EncodedFile>, DeltaError> {
         let mut file = form.begin(self.rows(), self.bytes_per_row);
-        for chunk in self.chunks() {
-            file.write(&chunk?)?;
+        let batches: Vec<&RecordBatch> = self.batches.iter().collect();
+        if self.order.len() <= self.rows_of_chunk() {
+            if !self.order.is_empty() {
+                file.write(&copied(&batches, &self.order)?)?;
+            }
+            return file.finish();
         }
-        // The last pages are compressed and joined without the rows in memory.
-        drop(self);
+        let sample = copied(&batches, &self.sample())?;
+        for part in self.order.chunks(form.group_rows(self.bytes_per_row)) {
+            let column = |position: usize| {
+                let columns = batches.iter().map(|batch| batch.column(position));
+                copied_column(&columns.collect::<Vec<_>>(), part)
+            };
+            file.write_group(&sample, part.len(), column)?;
+        }
         file.finish()
+    }
+
+    /// Returns some rows from all over the run.
+    fn sample(&self) -> Vec<(usize, usize)> {
+        let step = self.order.len().div_ceil(SAMPLE_ROWS).max(1);
+        self.order.iter().step_by(step).copied().collect()
     }
 
     fn chunks(&self) -> impl Iterator<Item = Result<RecordBatch, DeltaError>> {
@@ -129,13 +149,26 @@ impl Sorted {
 /// Copies rows into one batch. Rows that lie together already are not copied: they may be in order, and a single row
 /// may have many megabytes.
 fn copied(batches: &[&RecordBatch], rows: &[(usize, usize)]) -> Result<RecordBatch, DeltaError> {
-    let follows = |pair: &[(usize, usize)]| pair[1] == (pair[0].0, pair[0].1 + 1);
-    match rows.first() {
-        Some(&(batch, row)) if rows.windows(2).all(follows) => {
-            Ok(batches[batch].slice(row, rows.len()))
-        }
-        _ => interleave_record_batch(batches, rows).map_err(|_| ENCODING),
+    match together(rows) {
+        Some((batch, row)) => Ok(batches[batch].slice(row, rows.len())),
+        None => interleave_record_batch(batches, rows).map_err(|_| ENCODING),
     }
+}
+
+/// Copies the values of one column. Values that lie together already are not copied.
+fn copied_column(columns: &[&ArrayRef], rows: &[(usize, usize)]) -> Result<ArrayRef, DeltaError> {
+    if let Some((batch, row)) = together(rows) {
+        return Ok(columns[batch].slice(row, rows.len()));
+    }
+    let columns: Vec<&dyn Array> = columns.iter().map(|column| column.as_ref()).collect();
+    interleave(&columns, rows).map_err(|_| ENCODING)
+}
+
+/// Returns the first row if all rows lie together in one batch.
+fn together(rows: &[(usize, usize)]) -> Option<(usize, usize)> {
+    let follows = |pair: &[(usize, usize)]| pair[1] == (pair[0].0, pair[0].1 + 1);
+    let first = rows.first()?;
+    rows.windows(2).all(follows).then_some(*first)
 }
 
 /// Returns the hashes that occur in more than one run, ascending. Each run must be ascending.
@@ -319,7 +352,7 @@ pub(crate) fn hash(id: &str) -> u64 {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, TimestampMicrosecondArray};
+    use arrow::array::TimestampMicrosecondArray;
 
     use super::*;
 
