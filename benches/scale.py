@@ -38,7 +38,8 @@ READER = os.environ.get("KOMBO_BENCH_READER", str(TARGET / "venv/bin/python"))
 SECRET = "whsec-of-the-benches"
 TWIN_ROWS = 50_000
 """So many that a row group has few rows twice: what many customers share would compress too well."""
-DAYS, ROUNDS = 7, 4
+ROUNDS = 4
+"""Of a day."""
 SETTLED_SECONDS = 8
 MOST_SECONDS = 3_600
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -241,7 +242,7 @@ class Scale:
         """Lets a week of changes come in."""
         before, asked, cpu = contents_of(self.lake), self.asked(), self.cpu()
         began, hooks, slowest = time.monotonic(), 0, 0.0
-        for number in range(1, DAYS * ROUNDS + 1):
+        for number in range(1, self.arguments.days * ROUNDS + 1):
             url = f"{self.server.url}/__change?round={number}&share={self.arguments.share}"
             with urllib.request.urlopen(url) as answer:
                 assert answer.status == 200
@@ -344,6 +345,7 @@ def main() -> None:
     parser.add_argument("--steps", nargs="+", choices=("load", "idle", "week", "read"), default=["load", "idle", "week", "read"])
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--idle-secs", type=int, default=180)
+    parser.add_argument("--days", type=int, default=7, help="days of the week; the figures are those of all of them together")
     parser.add_argument("--share", type=int, default=100, help="thousandths of the customers that change in a round")
     parser.add_argument("--keep", action="store_true", help="keep the lakes")
     arguments = parser.parse_args()
