@@ -160,7 +160,7 @@ fn copied_column(columns: &[&ArrayRef], rows: &[(usize, usize)]) -> Result<Array
     if let Some((batch, row)) = together(rows) {
         return Ok(columns[batch].slice(row, rows.len()));
     }
-    let columns: Vec<&dyn Array> = columns.iter().map(|column| column.as_ref()).collect();
+    let columns: Vec<&dyn Array> = columns.iter().map(AsRef::as_ref).collect();
     interleave(&columns, rows).map_err(|_| ENCODING)
 }
 

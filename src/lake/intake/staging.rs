@@ -114,7 +114,8 @@ impl Staging {
             // A run that is full waits for nothing: the fetch may have to wait long for its next page.
             self.upload_run().await?;
         }
-        if !self.place.has_room().await && self.is_worth_a_file() {
+        // Somebody may wait for the rows of a small delta, so it does not wait.
+        if self.is_worth_a_file() && !self.place.has_room().await {
             self.upload_run().await?;
         }
         Ok(())
