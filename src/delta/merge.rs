@@ -8,8 +8,9 @@ use arrow::datatypes::TimestampMicrosecondType;
 use bytes::Bytes;
 
 use crate::delta::delta_error::{DeltaError, ENCODING};
+use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::file::file_form::FileForm;
-use crate::delta::file::writer::{EncodedFile, FileWriter, decoded_bytes, read_by};
+use crate::delta::file::writer::{EncodedFile, FileWriter, read_by};
 use crate::delta::log::BoundedColumns;
 
 /// Rows of each input file that are decoded at a time.

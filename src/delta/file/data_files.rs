@@ -11,9 +11,10 @@ use object_store::{ObjectStoreExt, WriteMultipart};
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::fault::StoreFault;
+use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::file::file_form::FileForm;
 use crate::delta::file::reader::{OpenedFile, Opening};
-use crate::delta::file::writer::{EncodedFile, READ_ROWS, decoded_bytes, encode_without};
+use crate::delta::file::writer::{EncodedFile, READ_ROWS, encode_without};
 use crate::delta::log::AddFile;
 use crate::delta::object_key::{DataFileName, ObjectKey, Partition, TablePath};
 use crate::delta::store::TableStore;

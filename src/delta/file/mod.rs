@@ -2,6 +2,7 @@
 
 pub(crate) mod column_copy;
 pub(crate) mod data_files;
+pub(crate) mod decoded_bytes;
 mod dictionaries;
 pub(crate) mod file_form;
 pub(crate) mod footer;

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -15,6 +15,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::delta_error::{DECODING, ENCODING};
+use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::file::file_form::{Expected, FileForm};
 use crate::delta::file::row_groups::RowGroups;
 use crate::delta::file::short_footer::shorten;
@@ -255,20 +256,6 @@ pub(crate) fn read_by(
         .build()
         .map_err(|_| DECODING)?;
     Ok(reader.map(|batch| batch.map_err(|_| DECODING)))
-}
-
-/// Returns the size in bytes of a batch's values. Unused space in the batch's buffers does not count.
-pub(crate) fn decoded_bytes(batch: &RecordBatch) -> usize {
-    batch
-        .columns()
-        .iter()
-        .map(|column| {
-            column
-                .to_data()
-                .get_slice_memory_size()
-                .unwrap_or_else(|_| column.get_array_memory_size())
-        })
-        .sum()
 }
 
 fn without(batch: &RecordBatch, left_out: Option<&str>) -> RecordBatch {

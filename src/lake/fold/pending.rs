@@ -15,7 +15,7 @@ use crate::catalog::SystemColumn;
 use crate::decode::{texts, times};
 use crate::delta::delta_error::{DECODING, DeltaError, ENCODING};
 use crate::delta::file::data_files::DataFiles;
-use crate::delta::file::writer::decoded_bytes;
+use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::log::LiveFile;
 use crate::lake::conform::conform;
 use crate::lake::fold::porter::Porter;

@@ -8,8 +8,9 @@ use arrow::array::RecordBatch;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::{DataFiles, Written};
+use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::file::file_form::FileForm;
-use crate::delta::file::writer::{FileWriter, decoded_bytes};
+use crate::delta::file::writer::FileWriter;
 use crate::delta::object_key::Partition;
 use crate::lake::fold::porter::Porter;
 use crate::lake::layout::keys_tag;

@@ -9,7 +9,7 @@ use crate::catalog::SystemColumn;
 use crate::decode::texts;
 use crate::delta::delta_error::{DECODING, DeltaError};
 use crate::delta::file::data_files::Written;
-use crate::delta::file::writer::decoded_bytes;
+use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::log::LiveFile;
 use crate::ids::IntegrationKey;
 use crate::lake::fold::fold_plan::FoldPlan;

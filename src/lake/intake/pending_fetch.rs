@@ -5,7 +5,7 @@ use arrow::array::RecordBatch;
 use tokio::sync::oneshot;
 
 use crate::delta::file::data_files::Written;
-use crate::delta::file::writer::decoded_bytes;
+use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::log::{AddFile, LogState};
 use crate::ids::IntegrationKey;
 use crate::lake::table_txns::TableTxns;

@@ -17,8 +17,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::catalog::SystemColumn;
 use crate::decode::{RowOp, texts, times};
 use crate::delta::delta_error::{DeltaError, ENCODING};
+use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::file::file_form::FileForm;
-use crate::delta::file::writer::{EncodedFile, decoded_bytes, read};
+use crate::delta::file::writer::{EncodedFile, read};
 
 /// Decoded bytes that are put in order at a time.
 const CHUNK_BYTES: usize = 4 << 20;

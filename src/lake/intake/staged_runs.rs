@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 
 use crate::delta::delta_error::DeltaError;
 use crate::delta::file::data_files::{Written, on_cpu};
-use crate::delta::file::writer::{EncodedFile, decoded_bytes};
+use crate::delta::file::decoded_bytes::decoded_bytes;
+use crate::delta::file::writer::EncodedFile;
 use crate::delta::object_key::Partition;
 use crate::lake::intake::comparison::ShownIds;
 use crate::lake::intake::row_room::RowPlace;

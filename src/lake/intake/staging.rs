@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use crate::catalog::{Endpoint, SystemColumn};
 use crate::decode::{QuarantinedRow, times};
 use crate::delta::file::data_files::on_cpu;
-use crate::delta::file::writer::decoded_bytes;
+use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::log::LogState;
 use crate::delta::object_key::Partition;
 use crate::fetch::{Fetch, FetchEnd, FetchMode};

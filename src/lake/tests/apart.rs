@@ -103,7 +103,7 @@ fn sorted(files: Vec<Found>) -> Vec<Observed> {
 /// Settings with which about thirty rows are a run.
 fn short_runs() -> LakeSettings {
     let page = page(&snapshot("a"), &vec![observed(1, 1, "upsert"); 10]);
-    let bytes = 3 * crate::delta::file::writer::decoded_bytes(&page);
+    let bytes = 3 * crate::delta::file::decoded_bytes::decoded_bytes(&page);
     LakeSettings {
         run_bytes: NonZeroUsize::new(bytes).expect("not zero"),
         ..settings()

@@ -15,7 +15,8 @@ use parquet::file::serialized_reader::{ReadOptionsBuilder, SerializedFileReader}
 use crate::catalog::{Catalog, Endpoint};
 use crate::company::{TwinRequest, World, WorldSettings};
 use crate::decode::{DecodeLimits, PageDecoder};
-use crate::delta::file::writer::{decoded_bytes, read as file_rows};
+use crate::delta::file::decoded_bytes::decoded_bytes;
+use crate::delta::file::writer::read as file_rows;
 use crate::delta::store::TableStore;
 use crate::fetch::{Fetch, FetchMode};
 use crate::ids::TableId;
