@@ -17,6 +17,7 @@ use delta_kernel::{KernelError, Snapshot};
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use object_store::ObjectStore;
+use tokio::sync::Semaphore;
 use tracing::subscriber::{NoSubscriber, with_default};
 
 use crate::delta::fault::{FaultReason, StoreFault};
@@ -33,6 +34,10 @@ static EXECUTOR: LazyLock<Result<Arc<TokioMultiThreadExecutor>, KernelFailure>> 
             .map(Arc::new)
             .map_err(|error| failure(&error))
     });
+
+/// How many calls of the kernel run at a time. While a checkpoint of ten thousand files is read, it takes tens of
+/// megabytes, and a start opens many tables at once.
+static TURNS: Semaphore = Semaphore::const_new(2);
 
 /// Why the kernel did not do its work. Holds no text of the kernel: it may quote statistics, which hold row values.
 #[derive(Clone, Debug)]
@@ -97,6 +102,8 @@ async fn run<T: Send + 'static>(
     // lists objects in no order. The engine then sorts the listing, as a local disk needs (`supports_ordered_listing`
     // in delta_kernel_default_engine/src/filesystem.rs).
     let root = format!("s3://lake--x-s3/{table}/");
+    // The semaphore is never closed.
+    let _turn = TURNS.acquire().await;
     // The kernel logs its errors with their content and a stack trace.
     let quiet = move || with_default(NoSubscriber::new(), || work(&engine, &root));
     match tokio::task::spawn_blocking(quiet).await {
