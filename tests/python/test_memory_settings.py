@@ -3,14 +3,12 @@
 import os
 import re
 import subprocess
-import sys
 
 from product import BINARY
 
 
 def _report(settings: str) -> dict[str, str]:
-    name = "_RJEM_MALLOC_CONF" if sys.platform == "darwin" else "MALLOC_CONF"
-    environment = {**os.environ, name: f"stats_print:true{settings}"}
+    environment = {**os.environ, "_RJEM_MALLOC_CONF": f"stats_print:true{settings}"}
     done = subprocess.run([BINARY, "--version"], env=environment, text=True, capture_output=True, check=True)
     return dict(re.findall(r'^ *([\w. ]+): "?([^"\s]*)"?(?: \(.*\))?$', done.stderr, re.M))
 
