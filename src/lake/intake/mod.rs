@@ -9,6 +9,7 @@
 
 pub(crate) mod committer;
 pub(in crate::lake) mod comparison;
+pub(in crate::lake) mod contest;
 pub(in crate::lake) mod hash_search;
 pub(in crate::lake) mod known_sources;
 pub(in crate::lake) mod pending_fetch;

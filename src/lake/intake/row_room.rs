@@ -29,7 +29,7 @@ const PAGE_PATIENCE: Duration = Duration::from_secs(2);
 /// What the fetches of a lake share. Cheap to clone.
 #[derive(Clone)]
 pub(in crate::lake) struct RowRoom {
-    places: Arc<Mutex<Places>>,
+    places: Arc<Mutex<RowsHeld>>,
     freed: Arc<Notify>,
     encoding: Arc<Semaphore>,
     /// Number of the oldest fetches that wait for nobody.
@@ -38,7 +38,7 @@ pub(in crate::lake) struct RowRoom {
 
 /// The decoded bytes that each fetch holds, the oldest fetch first.
 #[derive(Default)]
-struct Places {
+struct RowsHeld {
     arrived: u64,
     held: BTreeMap<u64, usize>,
 }
@@ -56,7 +56,7 @@ pub(in crate::lake) struct HeldRows {
     bytes: usize,
 }
 
-impl Places {
+impl RowsHeld {
     fn total(&self) -> usize {
         self.held
             .values()
@@ -88,7 +88,7 @@ impl RowRoom {
 
     /// Adds a fetch, once there is room for its first page.
     pub(in crate::lake) async fn enter_in_turn(&self) -> RowPlace {
-        let enter = |places: &mut Places| {
+        let enter = |places: &mut RowsHeld| {
             let fits = places.total() + ENTRY_BYTES <= HELD_BYTES;
             fits.then(|| places.enter())
         };
@@ -115,7 +115,7 @@ impl RowRoom {
     async fn within<T>(
         &self,
         patience: Duration,
-        attempt: impl Fn(&mut Places) -> Option<T>,
+        attempt: impl Fn(&mut RowsHeld) -> Option<T>,
     ) -> Option<T> {
         let until = Instant::now() + patience;
         loop {
@@ -132,7 +132,7 @@ impl RowRoom {
     }
 
     /// Each change is complete before the lock is released, so a panic elsewhere leaves the numbers right.
-    fn places(&self) -> MutexGuard<'_, Places> {
+    fn places(&self) -> MutexGuard<'_, RowsHeld> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -167,7 +167,7 @@ impl RowPlace {
     /// Waits until the fetch may gather more rows. Returns whether it may: without room, what it has gathered should be
     /// written.
     pub(in crate::lake) async fn has_room(&self) -> bool {
-        let may = |places: &mut Places| {
+        let may = |places: &mut RowsHeld| {
             let may =
                 places.total() <= HELD_BYTES || places.is_among_first(self.number, self.room.ahead);
             may.then_some(())

@@ -3,7 +3,7 @@
 //! Rows are collected in runs of bounded size. Each run is sorted and becomes a data file at once. Of a run only the
 //! hashes of its ids stay in memory, 8 bytes per row. Rows may shift between Kombo's pages, so an id can come twice.
 //! Within a run the older observation is dropped while sorting. Across runs [`repeated`] finds the hashes that occur
-//! twice, and a [`Contest`] over the ids with these hashes finds the older rows. Only the files of these rows are
+//! twice, and a [`Contest`](super::contest::Contest) over the ids with these hashes finds the older rows. Only the files of these rows are
 //! written again. Two ids with the same hash cost extra reads and nothing else, because the contest compares ids.
 
 use std::cmp::Reverse;
@@ -11,7 +11,6 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap};
 
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::compute::{interleave, interleave_record_batch};
-use bytes::Bytes;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::catalog::SystemColumn;
@@ -19,16 +18,13 @@ use crate::decode::{RowOp, texts, times};
 use crate::delta::delta_error::{DeltaError, ENCODING};
 use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::file::file_form::FileForm;
-use crate::delta::file::writer::{EncodedFile, read};
+use crate::delta::file::writer::EncodedFile;
 
 /// Decoded bytes that are put in order at a time.
 const CHUNK_BYTES: usize = 4 << 20;
 
 /// Rows that show what the values of a run are like.
 const SAMPLE_ROWS: usize = 2_048;
-
-/// Ids in one contest, at most: about 30 MB.
-pub(crate) const CONTEST_IDS: usize = 262_144;
 
 /// Rows of one or several integrations, sorted by integration and id, one row per id.
 pub(crate) struct Sorted {
@@ -193,66 +189,6 @@ pub(crate) fn repeated(runs: &[&[u64]]) -> Vec<u64> {
     repeated
 }
 
-/// Finds, among the rows with repeated ids in several files, the latest observation of each id.
-pub(crate) struct Contest {
-    /// The hashes of the repeated ids, ascending.
-    hashes: Vec<u64>,
-    best: HashMap<String, Contender>,
-    losers: Vec<(usize, usize)>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Contender {
-    observed: i64,
-    run: usize,
-    row: usize,
-}
-
-impl Contest {
-    /// Starts a contest over the ids with these hashes, which are ascending.
-    pub(crate) fn over(hashes: &[u64]) -> Self {
-        Self {
-            hashes: hashes.to_vec(),
-            best: HashMap::new(),
-            losers: Vec::new(),
-        }
-    }
-
-    /// Enters the rows of a run's file.
-    pub(crate) fn enter(mut self, run: usize, file: Bytes) -> Result<Self, DeltaError> {
-        let mut first_row = 0;
-        for batch in read(file, &["id", SystemColumn::FetchedAt.name()])? {
-            let batch = batch?;
-            let (ids, observed) = (text(&batch, "id"), observed(&batch));
-            for (row, observed) in observed.iter().enumerate() {
-                let id = ids.value(row);
-                if self.hashes.binary_search(&hash(id)).is_err() {
-                    continue;
-                }
-                let entry = Contender {
-                    observed: *observed,
-                    run,
-                    row: first_row + row,
-                };
-                let Some(best) = self.best.get_mut(id) else {
-                    self.best.insert(id.to_owned(), entry);
-                    continue;
-                };
-                let loser = entry.min(*best);
-                *best = entry.max(*best);
-                self.losers.push((loser.run, loser.row));
-            }
-            first_row += batch.num_rows();
-        }
-        Ok(self)
-    }
-
-    /// Returns the rows that are not the latest of their id, as (run, row in the run's file).
-    pub(crate) fn losers(self) -> Vec<(usize, usize)> {
-        self.losers
-    }
-}
-
 struct KeyColumns<'a> {
     integration: &'a StringArray,
     id: &'a StringArray,
@@ -337,11 +273,11 @@ fn prefix(id: &str) -> u64 {
     u64::from_be_bytes(first)
 }
 
-fn text<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
+pub(super) fn text<'a>(batch: &'a RecordBatch, name: &str) -> &'a StringArray {
     texts(batch, name).expect("staging checked the columns")
 }
 
-fn observed(batch: &RecordBatch) -> &[i64] {
+pub(super) fn observed(batch: &RecordBatch) -> &[i64] {
     times(batch).expect("staging checked the columns")
 }
 

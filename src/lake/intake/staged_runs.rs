@@ -18,8 +18,9 @@ use crate::delta::file::decoded_bytes::decoded_bytes;
 use crate::delta::file::writer::EncodedFile;
 use crate::delta::object_key::Partition;
 use crate::lake::intake::comparison::ShownIds;
+use crate::lake::intake::contest::{CONTEST_IDS, Contest};
 use crate::lake::intake::row_room::RowPlace;
-use crate::lake::intake::runs::{CONTEST_IDS, Contest, Sorted, repeated};
+use crate::lake::intake::runs::{Sorted, repeated};
 use crate::lake::tables::OpenTable;
 
 /// The tag of a file of `snapshots` whose rows are all upserts.
