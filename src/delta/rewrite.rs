@@ -81,7 +81,7 @@ impl Table {
         };
         let written = self.files.put(encoded, file.partition()).await?;
         let output = written.map(|mut written| {
-            written.add.tags.clone_from(&file.tags);
+            written.add.tags = file.tags();
             written.add
         });
         let inputs = vec![Arc::clone(file)];

@@ -124,7 +124,7 @@ pub fn may_hold(file: &LiveFile, key: &str) -> bool {
     if let Some(only) = key_of_file(file) {
         return only == key;
     }
-    file.may_hold(key, None) && file.tags.get(KEYS_TAG).is_none_or(|tag| names(tag, key))
+    file.may_hold(key, None) && file.tag(KEYS_TAG).is_none_or(|tag| names(tag, key))
 }
 
 /// Returns whether all integrations that a data file has rows of are known to be among `keys`.
@@ -134,7 +134,7 @@ pub fn holds_only(file: &LiveFile, keys: &BTreeSet<&str>) -> bool {
         return keys.contains(only);
     }
     let known: BTreeSet<&[u8]> = keys.iter().map(|key| digits_of(key).as_bytes()).collect();
-    file.tags.get(KEYS_TAG).is_some_and(|tag| {
+    file.tag(KEYS_TAG).is_some_and(|tag| {
         let mut digits = tag.as_bytes().chunks(KEY_DIGITS);
         digits.all(|digits| known.contains(digits))
     })

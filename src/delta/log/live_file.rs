@@ -26,8 +26,8 @@ pub struct LiveFile {
     pub bounds: FileBounds,
     /// When the file was written.
     pub modified_at: Moment,
-    /// Free key-value notes about the file.
-    pub tags: BTreeMap<String, String>,
+    /// Free key-value notes about the file. All files with equal notes share one copy.
+    tags: Arc<BTreeMap<String, Option<String>>>,
     /// The file's path exactly as in the log. `None` when it reads like the decoded path.
     logged: Option<Box<str>>,
 }
@@ -48,14 +48,22 @@ impl LiveFile {
             num_records: stats.num_records,
             bounds: stats.bounds(bounded),
             modified_at: Moment::from_millis(add.modification_time),
-            tags: add
-                .tags
-                .unwrap_or_default()
-                .into_iter()
-                .filter_map(|(key, value)| Some((key, value?)))
-                .collect(),
+            tags: shared(add.tags.unwrap_or_default()),
             logged,
         }
+    }
+
+    /// Returns a note about the file. `None` when the file has no note of this name.
+    #[must_use]
+    pub fn tag(&self, name: &str) -> Option<&str> {
+        self.tags.get(name)?.as_deref()
+    }
+
+    /// Returns all notes about the file.
+    pub(crate) fn tags(&self) -> BTreeMap<String, String> {
+        let known =
+            |(name, value): (&String, &Option<String>)| Some((name.clone(), value.clone()?));
+        self.tags.iter().filter_map(known).collect()
     }
 
     /// Returns the file's path exactly as in the log.
@@ -106,7 +114,7 @@ impl LiveFile {
             num_records: Some(1),
             bounds,
             modified_at: Moment::default(),
-            tags: BTreeMap::new(),
+            tags: Arc::default(),
             logged: None,
         }
     }

@@ -1,24 +1,25 @@
-//! The values of partition columns, each kept once for all files of the process.
+//! The values of partition columns and the tags of files, each kept once for all files of the process.
 //!
-//! Thousands of files lie in the same partition, and each integration is a partition of many tables.
+//! Thousands of files lie in the same partition, each integration is a partition of many tables, and most files have the
+//! same tags.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-/// The value of each partition column. `None` is null.
-pub(super) type PartitionValues = BTreeMap<String, Option<String>>;
+/// Texts by name: the value of each partition column, or the tags of a file. `None` is null.
+pub(super) type NamedValues = BTreeMap<String, Option<String>>;
 
 static SHARED: LazyLock<Mutex<SharedValues>> = LazyLock::new(Mutex::default);
 
 #[derive(Default)]
 struct SharedValues {
-    known: HashSet<Arc<PartitionValues>>,
+    known: HashSet<Arc<NamedValues>>,
     /// Number of values that the last clean-up left.
     left: usize,
 }
 
 /// Returns the one copy of equal values.
-pub(super) fn shared(values: PartitionValues) -> Arc<PartitionValues> {
+pub(super) fn shared(values: NamedValues) -> Arc<NamedValues> {
     // Each change of the set is complete, so a panic elsewhere leaves the set intact.
     let mut all = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
     all.share(values)
@@ -26,7 +27,7 @@ pub(super) fn shared(values: PartitionValues) -> Arc<PartitionValues> {
 
 impl SharedValues {
     /// Values that no file has any more are removed when the set has doubled.
-    fn share(&mut self, values: PartitionValues) -> Arc<PartitionValues> {
+    fn share(&mut self, values: NamedValues) -> Arc<NamedValues> {
         if let Some(known) = self.known.get(&values) {
             return Arc::clone(known);
         }

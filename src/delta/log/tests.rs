@@ -210,7 +210,7 @@ async fn a_state_read_through_a_checkpoint_equals_the_one_kept_while_writing() {
     let read = fresh.live_files(&fresh.state()).await.expect("listed");
     assert_eq!(kept, read);
     assert_eq!(kept[0].num_records, Some(3));
-    assert_eq!(kept[0].tags.get("base").map(String::as_str), Some("7"));
+    assert_eq!(kept[0].tag("base"), Some("7"));
 }
 
 #[tokio::test]

@@ -207,8 +207,10 @@ impl DriftFilter {
         let endpoints = endpoints.map(|names| names.iter().map(ToString::to_string).collect());
         let wanted: [Option<Vec<String>>; 2] = [keys, endpoints];
         TAGS.into_iter().zip(wanted).all(|(tag, wanted)| {
-            let tagged = file.tags.get(tag);
-            wanted.is_none_or(|wanted| tagged.is_none_or(|tagged| wanted.contains(tagged)))
+            let tagged = file.tag(tag);
+            wanted.is_none_or(|wanted| {
+                tagged.is_none_or(|tagged| wanted.iter().any(|one| one == tagged))
+            })
         })
     }
 

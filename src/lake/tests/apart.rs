@@ -76,7 +76,7 @@ async fn found(store: &TableStore, part: Part) -> Vec<Found> {
             "a file is sorted by id"
         );
         found.push(Found {
-            is_tagged: says_upserts_only(&file.tags),
+            is_tagged: says_upserts_only(&file.tags()),
             rows,
         });
     }
