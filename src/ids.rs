@@ -4,6 +4,7 @@
 //! one place that checks them. An id reaches a path only as an [`IntegrationKey`].
 
 mod environment;
+mod id_text;
 mod instance;
 
 pub use environment::EnvironmentId;
@@ -13,6 +14,8 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
+
+use id_text::IdText;
 
 /// The greatest length of an accepted integration id, in bytes. A longer id is counted and ignored.
 pub const MAX_INTEGRATION_ID_BYTES: usize = 256;
@@ -29,7 +32,7 @@ const KEY_DIGEST_BYTES: usize = 16;
 /// in the `X-Integration-Id` header.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize)]
 #[serde(try_from = "String")]
-pub struct IntegrationId(Arc<str>);
+pub struct IntegrationId(IdText<IntegrationKey>);
 
 impl TryFrom<String> for IntegrationId {
     type Error = IdError;
@@ -56,7 +59,9 @@ impl IntegrationId {
             return Err(IdError::NotVisibleAscii);
         }
         match text.split_once(':') {
-            Some((tool, rest)) if !tool.is_empty() && !rest.is_empty() => Ok(Self(text.into())),
+            Some((tool, rest)) if !tool.is_empty() && !rest.is_empty() => {
+                Ok(Self(IdText::new(text)))
+            }
             _ => Err(IdError::NoTool { text: text.into() }),
         }
     }
@@ -64,48 +69,31 @@ impl IntegrationId {
     /// Returns the exact text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// Returns the slug of the connected tool: the part before the first colon.
     #[must_use]
     pub fn tool(&self) -> &str {
-        self.0.split(':').next().unwrap_or_default()
+        self.as_str().split(':').next().unwrap_or_default()
     }
 
     /// Returns the key under which this integration's rows are stored.
     #[must_use]
     pub fn key(&self) -> IntegrationKey {
-        let prefix: String = self
-            .0
-            .chars()
-            .take(KEY_PREFIX_CHARS)
-            .map(|c| {
-                if c.is_ascii_alphanumeric() {
-                    c.to_ascii_lowercase()
-                } else {
-                    '-'
-                }
-            })
-            .collect();
-        let digest = Sha256::digest(self.0.as_bytes());
-        let mut key = prefix + "-";
-        for byte in digest.iter().take(KEY_DIGEST_BYTES) {
-            write!(key, "{byte:02x}").expect("writing to a string cannot fail");
-        }
-        IntegrationKey(key.into())
+        self.0.derived(IntegrationKey::of).clone()
     }
 }
 
 impl fmt::Display for IntegrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Debug for IntegrationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", &*self.0)
+        write!(f, "{:?}", self.as_str())
     }
 }
 
@@ -144,6 +132,21 @@ pub enum IdError {
 pub struct IntegrationKey(Arc<str>);
 
 impl IntegrationKey {
+    /// Makes the key of an id.
+    fn of(id: &str) -> Self {
+        let plain = |c: char| match c {
+            'a'..='z' | '0'..='9' => c,
+            'A'..='Z' => c.to_ascii_lowercase(),
+            _ => '-',
+        };
+        let mut key: String = id.chars().take(KEY_PREFIX_CHARS).map(plain).collect();
+        key.push('-');
+        for byte in Sha256::digest(id.as_bytes()).iter().take(KEY_DIGEST_BYTES) {
+            write!(key, "{byte:02x}").expect("writing to a string cannot fail");
+        }
+        Self(key.into())
+    }
+
     /// Reads a key that the lake holds. Returns `None` for a text that [`IntegrationId::key`] cannot make.
     #[must_use]
     pub fn from_stored(text: &str) -> Option<Self> {
@@ -224,13 +227,13 @@ impl fmt::Display for Category {
 
 /// The name of an endpoint within the API, such as `ats/applications`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EndpointName(Arc<str>);
+pub struct EndpointName(IdText<String>);
 
 impl EndpointName {
     /// Joins a category and the endpoint's own name.
     #[must_use]
     pub fn new(category: Category, endpoint: &str) -> Self {
-        Self(format!("{category}/{endpoint}").into())
+        Self(IdText::new(&format!("{category}/{endpoint}")))
     }
 
     /// Reads a name that the lake holds. Returns `None` for a text without a category or without a name.
@@ -244,19 +247,20 @@ impl EndpointName {
     /// Returns `category/endpoint`.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     /// Returns the name of the endpoint's tables in the lake, such as `ats_applications` or `hris_time_off_balances`.
     #[must_use]
     pub fn table_name(&self) -> String {
-        self.0.replace(['/', '-'], "_")
+        let name = self.0.derived(|text| text.replace(['/', '-'], "_"));
+        name.clone()
     }
 }
 
 impl fmt::Display for EndpointName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 

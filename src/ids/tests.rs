@@ -57,6 +57,11 @@ fn a_key_never_changes() {
 }
 
 #[test]
+fn the_id_of_a_table_is_small() {
+    assert_eq!(size_of::<TableId>(), 16);
+}
+
+#[test]
 fn a_key_has_a_number_of_its_own() {
     let id = IntegrationId::new("personio:CBNMt7dSNCzBdnRTx87dev4E").expect("id");
     assert_eq!(id.key().number(), 0x9a0b_4e49_c296_7792);

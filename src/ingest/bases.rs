@@ -93,6 +93,10 @@ impl UnflushedBases {
                 self.0.remove(&table);
             }
         }
+        // After a start the bases of all tables wait, and later those of a few.
+        if self.0.len() < self.0.capacity() / 4 {
+            self.0.shrink_to_fit();
+        }
     }
 }
 

@@ -33,14 +33,15 @@ struct Remembered {
     watermarks: Watermarks,
     /// Every fetched row that changed after this instant is among the rows.
     since: UpdatedAfter,
-    rows: HashMap<RowKey, i64>,
+    /// Most tables had no changed row lately, so a map without rows takes no room.
+    rows: Option<Box<HashMap<RowKey, i64>>>,
     used: u64,
 }
 
 /// Counters of the snapshots of one table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Flights {
-    begun: u64,
+    begun: u32,
     under_way: u32,
 }
 
@@ -100,7 +101,7 @@ impl Memory {
         let remembered = self.tables.get(&reader.table);
         remembered
             .filter(|remembered| remembered.watermarks == reader.watermarks)
-            .and_then(|remembered| remembered.rows.get(&row))
+            .and_then(|remembered| remembered.rows.as_ref()?.get(&row))
             .map_or(KnownHash::Nothing, |hash| KnownHash::Same(*hash))
     }
 
@@ -125,12 +126,14 @@ impl Memory {
             .unwrap_or_else(|| Remembered {
                 watermarks: after,
                 since: updated_after,
-                rows: HashMap::new(),
+                rows: None,
                 used: 0,
             });
         remembered.watermarks = after;
         remembered.since = remembered.since.min(updated_after);
-        remembered.rows.extend(rows);
+        if !rows.is_empty() {
+            remembered.rows.get_or_insert_default().extend(rows);
+        }
         self.insert(reader.table.clone(), remembered);
         true
     }
@@ -176,7 +179,7 @@ impl Reader {
 
 impl Remembered {
     fn cost(&self) -> usize {
-        self.rows.len() + TABLE_ROWS
+        self.rows.as_ref().map_or(0, |rows| rows.len()) + TABLE_ROWS
     }
 }
 
@@ -190,7 +193,7 @@ impl Flight {
         {
             let mut memory = flight.memory();
             let flights = memory.flights.entry(table.clone()).or_default();
-            flights.begun += 1;
+            flights.begun = flights.begun.wrapping_add(1);
             flights.under_way += 1;
         }
         flight

@@ -14,6 +14,7 @@ mod horizon;
 mod moment;
 mod second_look;
 mod server;
+mod ticks;
 mod uptime;
 
 pub use backoff::Backoff;
@@ -29,6 +30,8 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use ticks::Ticks;
 
 /// Reads a wall clock, which may jump in both directions. A parameter everywhere, so that tests and the twin can bring
 /// their own clock.
@@ -132,22 +135,22 @@ impl fmt::Display for UpdatedAfter {
 /// When a row was observed: the server time of its page, in microseconds since the epoch. Within a table, each
 /// observation is later than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct ObservedAt(i64);
+pub struct ObservedAt(Ticks);
 
 impl ObservedAt {
     /// The earliest possible instant, before every other one.
-    pub const EARLIEST: Self = Self(i64::MIN);
+    pub const EARLIEST: Self = Self(Ticks::LEAST);
 
     /// Wraps microseconds since the epoch.
     #[must_use]
     pub fn from_micros(micros: i64) -> Self {
-        Self(micros)
+        Self(Ticks::new(micros))
     }
 
     /// Returns microseconds since the epoch.
     #[must_use]
     pub fn as_micros(self) -> i64 {
-        self.0
+        self.0.get()
     }
 
     /// Returns the next instant, one microsecond later.
@@ -160,25 +163,25 @@ impl ObservedAt {
     #[must_use]
     pub fn later_by(self, rows: usize) -> Self {
         let rows = i64::try_from(rows).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(rows))
+        Self::from_micros(self.as_micros().saturating_add(rows))
     }
 
     /// Returns the instant in milliseconds, rounded down.
     #[must_use]
     pub fn moment(self) -> Moment {
-        Moment::from_millis(self.0.div_euclid(1000))
+        Moment::from_millis(self.as_micros().div_euclid(1000))
     }
 }
 
 impl From<Moment> for ObservedAt {
     fn from(at: Moment) -> Self {
-        Self(at.as_micros())
+        Self::from_micros(at.as_micros())
     }
 }
 
 impl fmt::Display for ObservedAt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format_timestamp(self.0))
+        f.write_str(&format_timestamp(self.as_micros()))
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::format_timestamp;
+use super::ticks::Ticks;
 
 /// An instant of a wall clock, in milliseconds since the epoch. The clock is this machine's or Kombo's; instants of the
 /// two must not be mixed.
@@ -16,34 +17,34 @@ use super::format_timestamp;
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
-pub struct Moment(i64);
+pub struct Moment(Ticks);
 
 impl Moment {
     /// The latest possible instant, after every other one.
-    pub const NEVER: Self = Self(i64::MAX);
+    pub const NEVER: Self = Self(Ticks::new(i64::MAX));
 
     /// Wraps milliseconds since the epoch.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
-        Self(millis)
+        Self(Ticks::new(millis))
     }
 
     /// Returns milliseconds since the epoch.
     #[must_use]
     pub const fn as_millis(self) -> i64 {
-        self.0
+        self.0.get()
     }
 
     /// Returns microseconds since the epoch.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
-        self.0.saturating_mul(1000)
+        self.as_millis().saturating_mul(1000)
     }
 
     /// Returns the time that has passed since `earlier`. Returns zero when `earlier` is the later instant.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        let passed_ms = self.0.saturating_sub(earlier.0);
+        let passed_ms = (self.as_millis()).saturating_sub(earlier.as_millis());
         Duration::from_millis(u64::try_from(passed_ms).unwrap_or(0))
     }
 }
@@ -52,7 +53,7 @@ impl Add<Duration> for Moment {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(millis(span)))
+        Self::from_millis(self.as_millis().saturating_add(millis(span)))
     }
 }
 
@@ -66,7 +67,7 @@ impl Sub<Duration> for Moment {
     type Output = Self;
 
     fn sub(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(millis(span)))
+        Self::from_millis(self.as_millis().saturating_sub(millis(span)))
     }
 }
 

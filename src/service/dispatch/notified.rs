@@ -27,7 +27,7 @@ impl Dispatch {
         let Some(table) = self.tables.get_mut(&id) else {
             return;
         };
-        if let Some(off) = table.off {
+        if let Some(off) = &table.off {
             if step.action != Action::Save {
                 // A notification announces rows of the table, so it may have been switched on again.
                 let soon = now.max(off.tried + OFF_TRIED_EVERY);

@@ -112,7 +112,7 @@ fn table_note(id: &TableId, table: &TrackedTable) -> TableNote {
         last_error: table.error.as_ref().map(|error| error.message.clone()),
         error_since_ms: (table.error.as_ref()).map(|error| error.since.as_millis()),
         stale_since_ms: table.stale_since.map(Moment::as_millis),
-        off: table.off.map(|off| off.reason.as_str().to_owned()),
+        off: (table.off.as_ref()).map(|off| off.reason.as_str().to_owned()),
         rest_values: table.rest_values,
     }
 }

@@ -15,7 +15,7 @@ const RETRY: Backoff = Backoff::new(Duration::from_secs(10), Duration::from_mins
 /// Error of a table whose coverage could not be read at the start, until its first fetch.
 const UNREAD: &str = "the table cannot be read from the lake";
 
-/// What is known of a table.
+/// What is known of a table. What few tables have is in boxes: a service holds tens of thousands of tables.
 #[derive(Debug)]
 pub(in crate::service) struct TrackedTable {
     pub(in crate::service) endpoint: Arc<Endpoint>,
@@ -38,8 +38,8 @@ pub(in crate::service) struct TrackedTable {
     /// When the first notification came that no committed fetch has covered.
     pub(in crate::service) notified_at: Announced,
     pub(in crate::service) failures: u32,
-    pub(in crate::service) error: Option<TableError>,
-    pub(in crate::service) off: Option<Off>,
+    pub(in crate::service) error: Option<Box<TableError>>,
+    pub(in crate::service) off: Option<Box<Off>>,
     /// Number of values in the last fetches that fit no column.
     pub(in crate::service) rest_values: u64,
 }
@@ -158,10 +158,10 @@ impl TrackedTable {
     /// Takes in a failure. Returns whether it is the first one since the last successful fetch.
     pub(super) fn failed(&mut self, message: String, now: Moment) -> bool {
         let since = self.error.as_ref().map(|error| error.since);
-        self.error = Some(TableError {
+        self.error = Some(Box::new(TableError {
             message,
             since: since.unwrap_or(now),
-        });
+        }));
         since.is_none()
     }
 
@@ -174,12 +174,13 @@ impl TrackedTable {
 
     /// Takes in that the integration does not offer the table. Returns how long to wait until the next try.
     pub(super) fn switched_off(&mut self, reason: ModelOff, now: Moment) -> Duration {
-        let looks = self.off.map_or(0, |off| off.looks.saturating_add(1));
-        self.off = Some(Off {
+        let before = self.off.as_ref();
+        let looks = before.map_or(0, |off| off.looks.saturating_add(1));
+        self.off = Some(Box::new(Off {
             reason,
             tried: now,
             looks,
-        });
+        }));
         (self.failures, self.error) = (0, None);
         self.notified_at.set(None);
         self.snapshot_wanted = false;
