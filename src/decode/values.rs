@@ -81,7 +81,8 @@ impl<T: Default + Copy> Fixed<T> {
 
     pub(super) fn finish(&mut self) -> (Vec<T>, Option<NullBuffer>) {
         self.last_len = self.values.len();
-        (std::mem::take(&mut self.values), self.nulls.finish())
+        let values = std::mem::take(&mut self.values);
+        (without_spare(values), self.nulls.finish())
     }
 }
 
@@ -145,7 +146,7 @@ impl TextColumn {
 
     pub(super) fn finish(&mut self) -> StringArray {
         self.last_bytes = self.content.len();
-        let content = Buffer::from(std::mem::take(&mut self.content));
+        let content = Buffer::from(without_spare(std::mem::take(&mut self.content)));
         StringArray::new(self.ends.finish(), content, self.nulls.finish())
     }
 }
@@ -206,7 +207,7 @@ impl Ends {
     pub(super) fn finish(&mut self) -> OffsetBuffer<i32> {
         self.last_len = self.len();
         let offsets = std::mem::replace(&mut self.offsets, vec![0]);
-        OffsetBuffer::new(ScalarBuffer::from(offsets))
+        OffsetBuffer::new(ScalarBuffer::from(without_spare(offsets)))
     }
 }
 
@@ -217,6 +218,15 @@ impl Default for Ends {
             last_len: 0,
         }
     }
+}
+
+/// Gives back room that a batch reserved and did not fill. The first batch of a fetch grows by doubling, and most fetches
+/// of small tables have no other batch.
+fn without_spare<T>(mut values: Vec<T>) -> Vec<T> {
+    if values.capacity() > values.len() + values.len() / 4 {
+        values.shrink_to_fit();
+    }
+    values
 }
 
 /// Returns for how many values to make room after a batch of `last` values. Batches end by their size, so the next one

@@ -15,8 +15,9 @@ const SMALL_FILE: u64 = 1 << 20;
 /// Number of small files that are many.
 const MANY_FILES: usize = 8;
 
-/// Most small files that are written along with new tables.
+/// Most small files that are written along with new tables, and their stored bytes: their rows are in memory together.
 const FILES_ALONG: usize = 32;
+const BYTES_ALONG: u64 = 8 << 20;
 
 /// Tables that become visible together. A small table shares a file with its neighbours. The file is written once for
 /// all of them.
@@ -76,11 +77,18 @@ impl CurrentFiles {
             file.size < SMALL_FILE && !used.contains(&file.path) && of_small_table
         };
         let small: Vec<_> = self.live.iter().filter(is_small).cloned().collect();
-        let is_many = small.len() >= MANY_FILES;
+        if small.len() < MANY_FILES {
+            return Vec::new();
+        }
+        let mut bytes = 0;
+        let fits = |file: &Arc<LiveFile>| {
+            bytes += file.size;
+            bytes <= BYTES_ALONG
+        };
         small
             .into_iter()
             .take(FILES_ALONG)
-            .filter(|_| is_many)
+            .take_while(fits)
             .collect()
     }
 }

@@ -81,6 +81,7 @@ impl UnitFold<'_> {
         let CarriedRows {
             rows: mut carried,
             files: replaced,
+            ..
         } = self.carried(&unit)?;
         let tables = unit.tables.into_iter();
         let mut tables: BTreeMap<String, Planned> = tables
@@ -169,9 +170,9 @@ impl UnitFold<'_> {
                 Err(_) => {}
             }
         }
-        if carried.files.len() > 1 {
-            // A fold writes a table to one file. Another writer may have divided it.
-            for rows in carried.rows.values_mut().filter(|rows| rows.len() > 1) {
+        // A fold writes a table to one file, in order. Another writer may have divided it.
+        for key in &carried.divided {
+            if let Some(rows) = carried.rows.get_mut(key) {
                 *rows = vec![sorted(rows)?];
             }
         }
@@ -196,11 +197,19 @@ impl UnitFold<'_> {
 struct CarriedRows {
     /// The rows of each integration, ordered by id.
     rows: BTreeMap<String, Vec<RecordBatch>>,
+    /// The integrations whose rows came from several files.
+    divided: BTreeSet<String>,
     files: Vec<Arc<LiveFile>>,
 }
 
 impl CarriedRows {
+    /// Adds the rows of one file.
     fn add(&mut self, rows: Vec<(String, RecordBatch)>) {
+        let before: BTreeSet<&String> = rows.iter().map(|(key, _)| key).collect();
+        let again = before
+            .into_iter()
+            .filter(|key| self.rows.contains_key(*key));
+        self.divided.extend(again.cloned());
         for (key, rows) in rows {
             self.rows.entry(key).or_default().push(rows);
         }
@@ -219,4 +228,28 @@ pub(super) fn by_key(batch: &RecordBatch) -> Result<Vec<(String, RecordBatch)>, 
         parts.push((key.to_owned(), part));
     }
     Ok(parts)
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::datatypes::Schema;
+
+    use super::*;
+
+    #[test]
+    fn a_table_is_divided_when_its_rows_come_from_two_files() {
+        let of = |keys: &[&str]| {
+            let batch = || RecordBatch::new_empty(Arc::new(Schema::empty()));
+            keys.iter()
+                .map(|key| ((*key).to_owned(), batch()))
+                .collect()
+        };
+        let mut carried = CarriedRows::default();
+        carried.add(of(&["a", "a", "b"]));
+        assert!(carried.divided.is_empty(), "two batches of one file");
+        carried.add(of(&["b", "c", "c"]));
+        assert_eq!(carried.divided, BTreeSet::from(["b".to_owned()]));
+        let batches: Vec<usize> = carried.rows.values().map(Vec::len).collect();
+        assert_eq!(batches, [2, 2, 2]);
+    }
 }

@@ -14,10 +14,10 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
 /// Decoded bytes of rows that all fetches together hold, about.
-const HELD_BYTES: usize = 48 << 20;
+const HELD_BYTES: usize = 40 << 20;
 
 /// What a fetch counts for at least: it receives a page, has another one in memory, and fills the columns of a batch.
-const ENTRY_BYTES: usize = 2 << 20;
+const ENTRY_BYTES: usize = 3 << 20;
 
 /// Decoded bytes that a fetch may gather in any case. A file of fewer rows is not worth it.
 const LEAST_BYTES: usize = 1 << 20;

@@ -91,6 +91,8 @@ impl Sorted {
             .map(|&(batch, row)| hash(ids[batch].value(row)))
             .collect();
         hashes.sort_unstable();
+        // They are kept until the fetch ends, and the number of rows is not known before.
+        hashes.shrink_to_fit();
         hashes
     }
 
