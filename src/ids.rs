@@ -15,6 +15,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use crate::chance::fresh_uuid;
 use id_text::IdText;
 
 /// The greatest length of an accepted integration id, in bytes. A longer id is counted and ignored.
@@ -287,7 +288,7 @@ impl FetchId {
     /// Makes an id that no other fetch has.
     #[must_use]
     pub fn fresh() -> Self {
-        Self(uuid::Uuid::new_v4().simple().to_string().into())
+        Self(fresh_uuid().simple().to_string().into())
     }
 
     /// Returns the text: 32 hex digits.

@@ -84,6 +84,8 @@
 pub mod api;
 pub mod build_info;
 pub mod catalog;
+pub mod chance;
+pub mod cpu;
 pub mod customer;
 pub mod decode;
 pub mod fetch;

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use object_store::path::Path;
 use uuid::Uuid;
 
+use crate::chance::fresh_uuid;
+
 /// The folder of a Delta table below the store's root: `ats_tags/deltas`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TablePath(Arc<str>);
@@ -65,7 +67,7 @@ impl DataFileName {
     pub fn fresh(partition: Partition) -> Self {
         Self {
             partition,
-            id: Uuid::new_v4(),
+            id: fresh_uuid(),
         }
     }
 

@@ -29,8 +29,8 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig};
 use url::Url;
-use uuid::Uuid;
 
+use crate::chance::fresh_uuid;
 use crate::delta::fault::{FaultReason, ProbeStep, StoreError, StoreFault};
 use crate::delta::object_key::TablePath;
 use crate::time::Moment;
@@ -293,7 +293,7 @@ impl Address {
 
 /// Returns a new key for a file that is written and deleted at once.
 fn probe(folder: &str) -> Path {
-    Path::from(format!("{folder}/{}", Uuid::new_v4()))
+    Path::from(format!("{folder}/{}", fresh_uuid()))
 }
 
 /// Removes parts that may be secret. Ends the path with a slash, so that joined paths are below it.

@@ -7,16 +7,16 @@ use std::sync::{Arc, OnceLock};
 
 /// The text of an id behind one pointer. A service with many customers holds each id dozens of times, so a copy has 8
 /// bytes. Clones share the text, and what was derived from it.
-pub(super) struct IdText<D>(Arc<Shared<D>>);
+pub(super) struct IdText<D>(Arc<SharedText<D>>);
 
-struct Shared<D> {
+struct SharedText<D> {
     text: Box<str>,
     derived: OnceLock<D>,
 }
 
 impl<D> IdText<D> {
     pub(super) fn new(text: &str) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SharedText {
             text: text.into(),
             derived: OnceLock::new(),
         }))

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::chance::fresh_uuid;
+
 /// The greatest length of a name.
 const MOST_CHARS: usize = 40;
 
@@ -16,7 +18,7 @@ impl InstanceId {
     /// Returns a name that nobody else has.
     #[must_use]
     pub fn fresh() -> Self {
-        Self(uuid::Uuid::new_v4().simple().to_string()[..16].into())
+        Self(fresh_uuid().simple().to_string()[..16].into())
     }
 
     /// Checks a stored name. Returns `None` when it is empty, too long, or has other characters.

@@ -1,8 +1,11 @@
 //! What the loop has written: the registry, the candidates, the hints and the notes. Each write runs beside the loop, and
 //! the loop takes in its result.
 
+use std::io;
+
 use super::run::{Service, TICK, TaskReport};
 use crate::api::KomboApi;
+use crate::cpu::CpuWork;
 use crate::sink::{Registry, Sink};
 use crate::status::Notes;
 use crate::time::Moment;
@@ -57,9 +60,11 @@ where
         self.hinting = true;
         let (hints, tables) = (self.hints.clone(), hinted.clone());
         self.hinted = hinted;
-        self.runner
-            .tasks
-            .spawn_blocking(move || TaskReport::Hinted(hints.write(&tables)));
+        let write = async move {
+            let written = CpuWork::begin(move || hints.write(&tables)).await;
+            written.unwrap_or_else(|stopped| Err(io::Error::other(stopped)))
+        };
+        self.runner.beside(write, TaskReport::Hinted);
     }
 
     /// Writes the notes at once when a wait of all requests begins. Otherwise `status` would not show it for a minute.

@@ -12,6 +12,7 @@ use super::new_rows::NewRows;
 use super::{FetchError, FetchOptions};
 use crate::api::{ApiError, KomboApi, Page, PageRequest, PageReservation};
 use crate::catalog::Endpoint;
+use crate::cpu::CpuWork;
 use crate::decode::{PageDecoder, PageSummary};
 use crate::fetch::{Fetch, FetchMode, Lane};
 use crate::ids::Cursor;
@@ -115,7 +116,7 @@ impl<A: KomboApi + 'static> PageWalk<A> {
     ) -> Result<(PageSummary, PageDecoder, PageReservation), FetchError> {
         let number = self.page;
         let (cursor_found, cursor) = oneshot::channel();
-        let decoding = tokio::task::spawn_blocking(move || {
+        let decoding = CpuWork::begin(move || {
             let summary = decoder.page(&page.body, page.observed_at, |next| {
                 // The walk may have been dropped; then the cursor is not needed.
                 drop(cursor_found.send(next));
@@ -127,7 +128,8 @@ impl<A: KomboApi + 'static> PageWalk<A> {
             self.ask(Some(next));
         }
         let done = decoding.await;
-        let (summary, decoder, reserved) = done.map_err(|error| stopped(number, error))?;
+        let (summary, decoder, reserved) =
+            done.map_err(|_| FetchError::Stopped { page: number })?;
         let summary = summary.map_err(|source| FetchError::Decode {
             page: number,
             source,

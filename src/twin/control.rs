@@ -18,6 +18,7 @@ use super::herald::{Delivery, Fate};
 use super::served::Served;
 use super::truth::dump_world;
 use crate::company::{Change, ChangeKind, Refusal};
+use crate::cpu::CpuWork;
 use crate::ids::{Category, EndpointName, IntegrationId};
 use crate::json;
 
@@ -102,7 +103,7 @@ async fn truth(State(twin): State<Served>, order: Bytes) -> ControlAnswer {
         let world = twin.clock.world();
         dump_world(&world, &folder).map(|()| world.now())
     };
-    let dumped = tokio::task::spawn_blocking(dump).await;
+    let dumped = CpuWork::begin(dump).await;
     let stopped = |_| refused(StatusCode::INTERNAL_SERVER_ERROR, "writing stopped");
     match dumped.map_err(stopped)? {
         Ok(at) => done(&json!({"at_ms": at})),

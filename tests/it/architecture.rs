@@ -20,6 +20,8 @@ const FLOORS: &[(usize, &[&str])] = &[
     (
         0,
         &[
+            "chance",
+            "cpu",
             "ids",
             "time",
             "fetch",
@@ -248,28 +250,47 @@ fn outside_crates_stay_in_their_homes() {
     assert_none("an outside crate has left its home", &wrong);
 }
 
-/// `serde` accepts an array in place of a struct, and `crate::json` does not.
+/// Calls that are made in one file below `src/` only, and what all others call instead.
+const CALL_HOMES: &[(&[&str], &str, &str)] = &[
+    // `serde` accepts an array in place of a struct, and `crate::json` does not.
+    (
+        &[
+            "serde_json::from_slice",
+            "serde_json::from_str",
+            "serde_json::from_reader",
+            "serde_json::from_value",
+            "serde_json::Deserializer",
+        ],
+        "json.rs",
+        "`crate::json`",
+    ),
+    // A simulator decides on which thread work runs, and which names are fresh.
+    (
+        &["spawn_blocking(", "block_in_place(", "thread::spawn("],
+        "cpu.rs",
+        "`crate::cpu::CpuWork`",
+    ),
+    (
+        &["Uuid::new_v4"],
+        "chance.rs",
+        "`crate::chance::fresh_uuid`",
+    ),
+];
+
 #[test]
-fn json_of_others_is_read_in_one_home() {
+fn some_calls_are_made_in_one_home() {
     let mut wrong = Vec::new();
     for source in sources("src") {
-        if source.path == "src/json.rs" {
-            continue;
-        }
+        let below = source.below_src().expect("only src is listed");
         for (number, line) in source.code() {
-            let reads = ["from_slice", "from_str", "from_reader", "from_value"];
-            let reads = reads.map(|read| format!("serde_json::{read}"));
-            if reads.iter().any(|read| line.contains(read))
-                || line.contains("serde_json::Deserializer")
-            {
-                wrong.push(format!(
-                    "{}:{number}: read it with `crate::json`",
-                    source.path
-                ));
+            for (calls, home, instead) in CALL_HOMES {
+                if below != *home && calls.iter().any(|call| line.contains(call)) {
+                    wrong.push(format!("{}:{number}: call {instead}", source.path));
+                }
             }
         }
     }
-    assert_none("JSON is read elsewhere", &wrong);
+    assert_none("a call is made outside of its home", &wrong);
 }
 
 #[test]

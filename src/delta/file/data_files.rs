@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use object_store::{ObjectStoreExt, WriteMultipart};
 
+use crate::cpu::CpuWork;
 use crate::delta::delta_error::DeltaError;
 use crate::delta::fault::StoreFault;
 use crate::delta::file::decoded_bytes::decoded_bytes;
@@ -245,10 +246,5 @@ impl DataFiles {
 pub(crate) async fn on_cpu<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, DeltaError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => Ok(done),
-        Err(stopped) if stopped.is_panic() => std::panic::resume_unwind(stopped.into_panic()),
-        // The runtime is shutting down.
-        Err(_) => Err(DeltaError::Closed),
-    }
+    CpuWork::begin(work).await.map_err(|_| DeltaError::Closed)
 }

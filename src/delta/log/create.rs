@@ -1,8 +1,8 @@
 //! Creates version 0 of a table.
 
 use serde_json::Value;
-use uuid::Uuid;
 
+use crate::chance::fresh_uuid;
 use crate::delta::log::action::{Format, LogLine, Metadata, Protocol, to_json_lines};
 use crate::delta::log::entry::commit_info;
 use crate::delta::log::log_error::LogError;
@@ -21,7 +21,7 @@ pub(super) async fn create(
     now: Moment,
     patience: &Patience,
 ) -> Result<(), LogError> {
-    let commit_id = Uuid::new_v4().simple().to_string();
+    let commit_id = fresh_uuid().simple().to_string();
     let lines = [
         commit_info("CREATE TABLE", &commit_id, now),
         LogLine {
@@ -50,7 +50,7 @@ pub(super) async fn create(
 /// Returns what a new table says of itself.
 pub(super) fn metadata(shape: &TableShape, ours: &Value, now: Moment) -> Metadata {
     Metadata {
-        id: Uuid::new_v4().to_string(),
+        id: fresh_uuid().to_string(),
         name: None,
         description: Some(shape.description.clone()),
         format: Format::parquet(),

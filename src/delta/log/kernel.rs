@@ -5,6 +5,7 @@
 //! that can write checkpoints needs a multi-threaded runtime, and the caller's runtime may have one thread.
 
 use std::error::Error as StdError;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
 use delta_kernel::arrow::array::{Array, AsArray, RecordBatch};
@@ -20,6 +21,7 @@ use object_store::ObjectStore;
 use tokio::sync::Semaphore;
 use tracing::subscriber::{NoSubscriber, with_default};
 
+use crate::cpu::{CpuWork, Stopped, from_apart};
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::action::from_json_lines;
 use crate::delta::log::replay::{InForce, Replay};
@@ -106,9 +108,12 @@ async fn run<T: Send + 'static>(
     let _turn = TURNS.acquire().await;
     // The kernel logs its errors with their content and a stack trace.
     let quiet = move || with_default(NoSubscriber::new(), || work(&engine, &root));
-    match tokio::task::spawn_blocking(quiet).await {
-        Ok(done) => done.map_err(|error| failure(&error)),
-        Err(_) => Err(KernelFailure::Other("panic".to_owned())),
+    // A panic of the kernel is caught by its thread, and says nothing about this crate.
+    let caught = move || catch_unwind(AssertUnwindSafe(quiet));
+    match from_apart(CpuWork::apart(caught)).await {
+        Ok(Ok(done)) => done.map_err(|error| failure(&error)),
+        Ok(Err(_)) => Err(KernelFailure::Other("panic".to_owned())),
+        Err(Stopped) => Err(KernelFailure::Other("stopped".to_owned())),
     }
 }
 

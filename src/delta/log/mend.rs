@@ -10,8 +10,8 @@
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
-use uuid::Uuid;
 
+use crate::chance::fresh_uuid;
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::action::{LogLine, Protocol, Txn, to_json_lines};
 use crate::delta::log::create::metadata;
@@ -104,7 +104,7 @@ impl LogMending<'_> {
     }
 
     fn stand_in(&self, table: &TablePath, version: u64) -> Result<Vec<u8>, LogError> {
-        let commit_id = Uuid::new_v4().simple().to_string();
+        let commit_id = fresh_uuid().simple().to_string();
         let mut lines = vec![commit_info(self.operation, &commit_id, self.now)];
         if version == 0 {
             let ours = schema::to_delta(&self.shape.schema).map_err(|source| LogError::Schema {

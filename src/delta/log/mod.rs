@@ -52,8 +52,8 @@ use arrow::datatypes::SchemaRef;
 use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
-use uuid::Uuid;
 
+use crate::chance::fresh_uuid;
 use crate::delta::log::action::{LogLine, to_json_lines};
 use crate::delta::log::create::create;
 use crate::delta::log::entry::commit_info;
@@ -269,7 +269,7 @@ impl DeltaLog {
             return Ok(CommitOutcome::Lost { state: known });
         }
         let version = read.version + 1;
-        let commit_id = Uuid::new_v4().simple().to_string();
+        let commit_id = fresh_uuid().simple().to_string();
         let lines = self.lines(read, entry, &commit_id)?;
         let key = ObjectKey::LogEntry(&self.table, version).path();
         let bytes = to_json_lines(&lines).into();

@@ -4,12 +4,14 @@
 //! checkpoint or hint that leads nowhere. It writes nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use serde::Deserialize;
 
+use crate::cpu::{CpuWork, Stopped};
 use crate::delta::fault::{FaultReason, StoreFault};
 use crate::delta::log::DeltaLog;
 use crate::delta::log::action::is_emptied;
@@ -229,9 +231,13 @@ async fn off_the_runtime(
     table: &TablePath,
     work: impl FnOnce() -> bool + Send + 'static,
 ) -> Result<bool, LogError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|_| {
-        let source = StoreFault::labelled(FaultReason::Other, "panic");
-        LogError::read(table, source)
-    })
+    // The content is anybody's, so a panic of its reader is an error like another.
+    let caught = CpuWork::begin(move || catch_unwind(AssertUnwindSafe(work)));
+    let name = match caught.await {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(_)) => "panic",
+        Err(Stopped) => "stopped",
+    };
+    let source = StoreFault::labelled(FaultReason::Other, name);
+    Err(LogError::read(table, source))
 }

@@ -29,6 +29,7 @@ use object_store::{
 };
 use url::Url;
 
+use crate::cpu::CpuWork;
 use crate::delta::fault::{StoreError, StoreFault};
 use crate::delta::store::staged_file::{FileModes, StagedFile, create_folders};
 use crate::delta::store::{TableStore, reject_options};
@@ -131,10 +132,11 @@ fn staged(target: &FilePath, modes: FileModes) -> Result<StagedFile> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    match tokio::runtime::Handle::try_current() {
-        Ok(runtime) => runtime.spawn_blocking(work).await?,
-        Err(_) => work(),
+    if tokio::runtime::Handle::try_current().is_err() {
+        return work();
     }
+    let stopped = |stopped| failed(io::Error::other(stopped));
+    CpuWork::begin(work).await.map_err(stopped)?
 }
 
 /// The answer to a put.

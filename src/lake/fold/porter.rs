@@ -1,7 +1,6 @@
 //! Reads and writes files for the merging thread, which has a thread of its own because merging keeps a core busy.
 
 use std::ops::Range;
-use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,8 +9,9 @@ use futures_util::future::BoxFuture;
 use object_store::ObjectStoreExt;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::cpu::{CpuWork, Stopped, from_apart};
 use crate::delta::delta_error::DeltaError;
-use crate::delta::file::data_files::{DataFiles, Written, on_cpu};
+use crate::delta::file::data_files::{DataFiles, Written};
 use crate::delta::file::writer::EncodedFile;
 use crate::delta::object_key::{ObjectKey, Partition};
 
@@ -19,17 +19,31 @@ use crate::delta::object_key::{ObjectKey, Partition};
 #[derive(Clone)]
 pub(super) struct Porter(mpsc::Sender<BoxFuture<'static, ()>>);
 
+/// What the merging thread brings next.
+enum Next<T> {
+    Errand(BoxFuture<'static, ()>),
+    Done(Result<T, Stopped>),
+}
+
 /// Runs `work` on a thread of its own, and runs the thread's requests in this future. If this future is dropped, the
 /// next request of the thread fails and the work ends.
 pub(super) async fn with_porter<T: Send + 'static>(
     work: impl FnOnce(&Porter) -> T + Send + 'static,
 ) -> Result<T, DeltaError> {
     let (porter, mut errands) = mpsc::channel(1);
-    let mut done = pin!(on_cpu(move || work(&Porter(porter))));
+    let mut done = CpuWork::apart(move || work(&Porter(porter)));
     loop {
-        tokio::select! {
-            done = &mut done => return done,
-            Some(errand) = errands.recv() => errand.await,
+        let next = async {
+            tokio::select! {
+                // A request that was sent before the end is not lost.
+                biased;
+                Some(errand) = errands.recv() => Next::Errand(errand),
+                done = &mut done => Next::Done(done),
+            }
+        };
+        match from_apart(next).await {
+            Next::Errand(errand) => errand.await,
+            Next::Done(done) => return done.map_err(|_| DeltaError::Closed),
         }
     }
 }

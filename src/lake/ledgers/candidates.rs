@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use tracing::debug;
 use uuid::Uuid;
 
+use crate::chance::fresh_uuid;
 use crate::delta::fault::StoreFault;
 use crate::ids::{Category, IntegrationId};
 use crate::json;
@@ -130,7 +131,7 @@ impl CandidateObjects {
 impl HeldObjects {
     /// Puts candidates under a fresh name.
     async fn put(&mut self, tables: &Tables, candidates: &[&Candidate]) -> Result<(), LakeError> {
-        let path = DocumentKey::Candidates(Uuid::new_v4()).path();
+        let path = DocumentKey::Candidates(fresh_uuid()).path();
         // Remembered before the put, because the put may have happened although its answer is an error.
         self.names.push(path.clone());
         let stored = candidates.iter().map(|one| StoredCandidate::from(*one));

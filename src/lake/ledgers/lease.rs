@@ -16,8 +16,8 @@ use futures_util::TryStreamExt;
 use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 use tracing::debug;
-use uuid::Uuid;
 
+use crate::chance::fresh_uuid;
 use crate::delta::fault::StoreFault;
 use crate::delta::store::TableStore;
 use crate::json;
@@ -62,7 +62,7 @@ impl LeaseHolder {
     #[must_use]
     pub fn new(host: Option<String>, lock: Option<String>, terms: LeaseTerms) -> Self {
         Self {
-            instance: Uuid::new_v4().to_string(),
+            instance: fresh_uuid().to_string(),
             host,
             lock,
             takeover_ms: u64::try_from(terms.takeover().as_millis()).unwrap_or(u64::MAX),

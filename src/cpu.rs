@@ -1,0 +1,167 @@
+//! Where CPU-bound work runs: decoding, sorting, encoding, merging.
+//!
+//! Such work keeps a core busy for a while. So it runs on a blocking thread, where it does not delay requests. A program
+//! that has to do the same things in the same order each time, such as a simulator, has a runtime with one thread. In
+//! such a program the order in which blocking threads end would be left to chance. So [`all_here`] lets all work run
+//! on the thread of the runtime instead, or lets the runtime wait until it has ended.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use tokio::task::{JoinHandle, spawn_blocking, unconstrained};
+
+thread_local! {
+    static HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs a program. Until it returns, CPU-bound work of this crate that begins on this thread also ends there, before
+/// anything else happens on the thread. Meant for a runtime with one thread, in which nothing has to be answered in the
+/// meantime.
+pub fn all_here<T>(program: impl FnOnce() -> T) -> T {
+    let _before = HereBefore(HERE.replace(true));
+    program()
+}
+
+/// Restores what was set before, also after a panic.
+struct HereBefore(bool);
+
+impl Drop for HereBefore {
+    fn drop(&mut self) {
+        HERE.set(self.0);
+    }
+}
+
+/// The runtime is shutting down, so the work has not been done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the runtime is shutting down")]
+pub(crate) struct Stopped;
+
+/// Work that has begun. A panic of the work goes on in whoever waits for it.
+pub(crate) enum CpuWork<T> {
+    Done(Option<T>),
+    Runs(JoinHandle<T>),
+}
+
+impl<T: Send + 'static> CpuWork<T> {
+    /// Begins work that needs nothing from the runtime.
+    pub(crate) fn begin(work: impl FnOnce() -> T + Send + 'static) -> Self {
+        if HERE.get() {
+            Self::Done(Some(work()))
+        } else {
+            Self::apart(work)
+        }
+    }
+
+    /// Begins work on a thread of its own, also within [`all_here`], because it waits for the runtime.
+    pub(crate) fn apart(work: impl FnOnce() -> T + Send + 'static) -> Self {
+        Self::Runs(spawn_blocking(work))
+    }
+}
+
+/// The result is read once, so nothing points into it.
+impl<T> Unpin for CpuWork<T> {}
+
+impl<T> Future for CpuWork<T> {
+    type Output = Result<T, Stopped>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Done(done) => Poll::Ready(Ok(done.take().expect("polled after the end"))),
+            Self::Runs(handle) => Pin::new(handle).poll(context).map(|ended| match ended {
+                Ok(done) => Ok(done),
+                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(_) => Err(Stopped),
+            }),
+        }
+    }
+}
+
+/// Waits for something that another thread brings. Within [`all_here`] nothing else happens on this thread meanwhile.
+pub(crate) async fn from_apart<F: Future>(brought: F) -> F::Output {
+    if HERE.get() {
+        // A task that has used up its share of time would never be ready otherwise.
+        block_on(unconstrained(brought))
+    } else {
+        brought.await
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(done) => return done,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    fn on_one_thread<T>(program: impl Future<Output = T>) -> T {
+        let runtime = Builder::new_current_thread().build();
+        all_here(|| runtime.expect("a runtime").block_on(program))
+    }
+
+    #[test]
+    fn work_runs_on_the_thread_that_asks_or_apart() {
+        let here = thread::current().id();
+        let asked = || CpuWork::begin(|| thread::current().id());
+        assert_eq!(on_one_thread(async { asked().await }), Ok(here));
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        let apart = runtime.block_on(async { asked().await });
+        assert!(apart.is_ok_and(|apart| apart != here), "set back");
+    }
+
+    #[test]
+    fn nothing_else_happens_while_work_is_awaited_from_apart() {
+        let (go, wait) = mpsc::channel::<()>();
+        on_one_thread(async {
+            let other = tokio::spawn(async move { drop(go) });
+            let work = CpuWork::apart(move || wait.try_recv());
+            assert_eq!(
+                from_apart(work).await,
+                Ok(Err(mpsc::TryRecvError::Empty)),
+                "the other task has not begun"
+            );
+            other.await.expect("it ends");
+        });
+    }
+
+    #[test]
+    fn a_task_that_has_used_up_its_time_still_gets_what_comes_from_apart() {
+        on_one_thread(async {
+            for number in 0..1_000 {
+                let work = CpuWork::apart(move || number);
+                assert_eq!(from_apart(work).await, Ok(number));
+            }
+        });
+    }
+
+    #[test]
+    #[should_panic(expected = "in the work")]
+    fn a_panic_goes_on_in_whoever_waits() {
+        let work = async { CpuWork::apart(|| panic!("in the work")).await };
+        let done: Result<(), Stopped> = on_one_thread(work);
+        assert_eq!(done, Ok(()));
+    }
+}
