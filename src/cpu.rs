@@ -114,6 +114,7 @@ mod tests {
     use std::sync::mpsc;
 
     use tokio::runtime::Builder;
+    use tokio::task::JoinSet;
 
     use super::*;
 
@@ -136,14 +137,15 @@ mod tests {
     fn nothing_else_happens_while_work_is_awaited_from_apart() {
         let (go, wait) = mpsc::channel::<()>();
         on_one_thread(async {
-            let other = tokio::spawn(async move { drop(go) });
+            let mut others = JoinSet::new();
+            others.spawn(async move { drop(go) });
             let work = CpuWork::apart(move || wait.try_recv());
             assert_eq!(
                 from_apart(work).await,
                 Ok(Err(mpsc::TryRecvError::Empty)),
                 "the other task has not begun"
             );
-            other.await.expect("it ends");
+            others.join_all().await;
         });
     }
 

@@ -61,7 +61,7 @@ impl IntegrationId {
         }
         match text.split_once(':') {
             Some((tool, rest)) if !tool.is_empty() && !rest.is_empty() => {
-                Ok(Self(IdText::new(text)))
+                Ok(Self(IdText::new(text, IntegrationKey::of)))
             }
             _ => Err(IdError::NoTool { text: text.into() }),
         }
@@ -82,7 +82,7 @@ impl IntegrationId {
     /// Returns the key under which this integration's rows are stored.
     #[must_use]
     pub fn key(&self) -> IntegrationKey {
-        self.0.derived(IntegrationKey::of).clone()
+        self.0.derived().clone()
     }
 }
 
@@ -234,7 +234,8 @@ impl EndpointName {
     /// Joins a category and the endpoint's own name.
     #[must_use]
     pub fn new(category: Category, endpoint: &str) -> Self {
-        Self(IdText::new(&format!("{category}/{endpoint}")))
+        let name = format!("{category}/{endpoint}");
+        Self(IdText::new(&name, |name| name.replace(['/', '-'], "_")))
     }
 
     /// Reads a name that the lake holds. Returns `None` for a text without a category or without a name.
@@ -254,8 +255,7 @@ impl EndpointName {
     /// Returns the name of the endpoint's tables in the lake, such as `ats_applications` or `hris_time_off_balances`.
     #[must_use]
     pub fn table_name(&self) -> String {
-        let name = self.0.derived(|text| text.replace(['/', '-'], "_"));
-        name.clone()
+        self.0.derived().clone()
     }
 }
 

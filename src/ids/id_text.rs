@@ -3,22 +3,22 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// The text of an id behind one pointer. A service with many customers holds each id dozens of times, so a copy has 8
-/// bytes. Clones share the text, and what was derived from it.
+/// bytes. Clones share the text, and what is derived from it.
 pub(super) struct IdText<D>(Arc<SharedText<D>>);
 
 struct SharedText<D> {
     text: Box<str>,
-    derived: OnceLock<D>,
+    derived: D,
 }
 
 impl<D> IdText<D> {
-    pub(super) fn new(text: &str) -> Self {
+    pub(super) fn new(text: &str, derive: impl FnOnce(&str) -> D) -> Self {
         Self(Arc::new(SharedText {
             text: text.into(),
-            derived: OnceLock::new(),
+            derived: derive(text),
         }))
     }
 
@@ -26,9 +26,9 @@ impl<D> IdText<D> {
         &self.0.text
     }
 
-    /// Returns what is derived from the text. It is computed once.
-    pub(super) fn derived(&self, derive: impl FnOnce(&str) -> D) -> &D {
-        self.0.derived.get_or_init(|| derive(self.as_str()))
+    /// Returns what is derived from the text.
+    pub(super) fn derived(&self) -> &D {
+        &self.0.derived
     }
 }
 
