@@ -22,7 +22,7 @@ use kombo_source::lake::{FullInterval, Lake, LakeSettings};
 use kombo_source::listener::ListenerSettings;
 use kombo_source::metrics::Metrics;
 use kombo_source::service::{KomboSourceConfig, Secrets, SourceContext, SourceSettings};
-use kombo_source::time::{Clock, SystemClock};
+use kombo_source::time::{Clock, SystemClock, Uptime};
 use kombo_source::webhook::{Verifier, WebhookSecret};
 
 #[tokio::main]
@@ -75,6 +75,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sink: lake,
         catalog,
         clock,
+        uptime: Uptime::of_machine(),
         metrics: Metrics::new("kombo", "lake", &BUILD_INFO),
         data_dir: PathBuf::from("./kombo-data"),
         shutdown: Box::pin(async { drop(tokio::signal::ctrl_c().await) }),

@@ -22,6 +22,16 @@ pub fn seeded<T>(seed: u64, program: impl FnOnce() -> T) -> T {
     program()
 }
 
+/// Returns a program that may run on another thread. If the random choices of this thread follow from a seed, those of the
+/// program follow from it, too.
+pub(crate) fn heir<T>(program: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    let seed = SEEDED.get().then(|| fastrand::u64(..));
+    move || match seed {
+        Some(seed) => seeded(seed, program),
+        None => program(),
+    }
+}
+
 /// Restores what was set before, also after a panic.
 struct SeedBefore {
     was_seeded: bool,
@@ -64,6 +74,19 @@ mod tests {
         fastrand::seed(7);
         assert_ne!(names(), names());
         assert_ne!(names(), first);
+    }
+
+    #[test]
+    fn another_thread_goes_on_with_the_seed() {
+        let elsewhere = || std::thread::spawn(heir(names)).join().expect("names");
+        let first = seeded(7, elsewhere);
+        assert_eq!(first, seeded(7, elsewhere));
+        assert_ne!(
+            first,
+            seeded(7, names),
+            "not the names of this thread again"
+        );
+        assert_ne!(first, elsewhere(), "without a seed");
     }
 
     #[test]

@@ -6,12 +6,16 @@
 //! on the thread of the runtime instead, or lets the runtime wait until it has ended.
 
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking, unconstrained};
+
+use crate::chance::heir;
 
 thread_local! {
     static HERE: Cell<bool> = const { Cell::new(false) };
@@ -23,6 +27,11 @@ thread_local! {
 pub fn all_here<T>(program: impl FnOnce() -> T) -> T {
     let _before = HereBefore(HERE.replace(true));
     program()
+}
+
+/// Returns whether this is within [`all_here`].
+pub(crate) fn is_all_here() -> bool {
+    HERE.get()
 }
 
 /// Restores what was set before, also after a panic.
@@ -43,6 +52,7 @@ pub(crate) struct Stopped;
 pub(crate) enum CpuWork<T> {
     Done(Option<T>),
     Runs(JoinHandle<T>),
+    Thread(oneshot::Receiver<thread::Result<T>>),
 }
 
 impl<T: Send + 'static> CpuWork<T> {
@@ -57,7 +67,19 @@ impl<T: Send + 'static> CpuWork<T> {
 
     /// Begins work on a thread of its own, also within [`all_here`], because it waits for the runtime.
     pub(crate) fn apart(work: impl FnOnce() -> T + Send + 'static) -> Self {
-        Self::Runs(spawn_blocking(work))
+        if !HERE.get() {
+            return Self::Runs(spawn_blocking(work));
+        }
+        // While a blocking thread of a runtime runs, the paused clock of the runtime stands still. What the work waits for
+        // may need time to pass.
+        let (done, ended) = oneshot::channel();
+        let work = heir(work);
+        let run = move || {
+            // Nobody waits any more if the other end is gone.
+            drop(done.send(catch_unwind(AssertUnwindSafe(work))));
+        };
+        drop(thread::spawn(run));
+        Self::Thread(ended)
     }
 }
 
@@ -72,7 +94,13 @@ impl<T> Future for CpuWork<T> {
             Self::Done(done) => Poll::Ready(Ok(done.take().expect("polled after the end"))),
             Self::Runs(handle) => Pin::new(handle).poll(context).map(|ended| match ended {
                 Ok(done) => Ok(done),
-                Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+                Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+                Err(_) => Err(Stopped),
+            }),
+            Self::Thread(ended) => Pin::new(ended).poll(context).map(|ended| match ended {
+                Ok(Ok(done)) => Ok(done),
+                Ok(Err(panic)) => resume_unwind(panic),
+                // The work was done or has panicked; both are sent.
                 Err(_) => Err(Stopped),
             }),
         }
@@ -157,6 +185,23 @@ mod tests {
                 assert_eq!(from_apart(work).await, Ok(number));
             }
         });
+    }
+
+    #[test]
+    fn time_can_pass_while_work_waits_for_an_answer() {
+        let (ask, asked) = tokio::sync::oneshot::channel::<()>();
+        let runtime = Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .expect("a runtime");
+        let program = async {
+            let work = CpuWork::apart(move || asked.blocking_recv().is_ok());
+            tokio::time::sleep(std::time::Duration::from_hours(1)).await;
+            ask.send(()).expect("the work waits");
+            from_apart(work).await
+        };
+        assert_eq!(all_here(|| runtime.block_on(program)), Ok(true));
     }
 
     #[test]

@@ -1,16 +1,15 @@
-//! Kombo over HTTP. The only file with `reqwest`, together with its folder.
+//! Kombo over HTTP.
 //!
 //! A request waits for the throttle, is sent, and its answer is read to the end within limits. Only this file repeats a
 //! request. Neither the key nor an address with its query reaches an error or a log.
 
 mod answer_body;
-mod client;
+mod connections;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{DATE, HeaderName, HeaderValue};
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::debug;
 use url::Url;
@@ -21,6 +20,7 @@ use super::retry::Retries;
 use super::server_time::ServerTime;
 use super::throttle::{Permit, RateHeaders, Throttle, Told};
 use super::traffic::{Outage, RequestCounts};
+use super::transport::{Connect, Incoming, Outgoing, Transport};
 use super::waits::WaitLog;
 use super::{
     ApiError, ApiKey, ApiSettings, BaseUrl, IntegrationInfo, KeyInfo, KomboApi, Page, PageRequest,
@@ -29,17 +29,14 @@ use super::{
 use crate::fetch::Lane;
 use crate::ids::{EnvironmentId, IntegrationId};
 use crate::time::{Clock, ServerNow};
-use answer_body::{IncomingBody, check_body, lost_before_headers, timed_out};
-use client::client;
-
-const INTEGRATION_HEADER: HeaderName = HeaderName::from_static("x-integration-id");
+use answer_body::{IncomingBody, check_body, timed_out};
+pub use connections::Connections;
 
 /// Kombo's API for one key. Clones share the connections, the request budget and the clock.
-#[derive(Clone)]
-pub struct HttpApi(Arc<HttpShared>);
+pub struct HttpApi<T = Connections>(Arc<HttpShared<T>>);
 
-struct HttpShared {
-    client: reqwest::Client,
+struct HttpShared<T> {
+    transport: T,
     base_url: BaseUrl,
     page_size: NonZeroU32,
     max_page_bytes: u64,
@@ -95,10 +92,23 @@ impl HttpApi {
         settings: &ApiSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
+        Self::over(&Connections::new, base_url, key, settings, clock)
+    }
+}
+
+impl<T: Transport> HttpApi<T> {
+    /// Makes a client for one key over a transport.
+    pub fn over(
+        connect: &Connect<T>,
+        base_url: BaseUrl,
+        key: &ApiKey,
+        settings: &ApiSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, SetupError> {
         settings.check().map_err(SetupError::Setting)?;
         let waits = Arc::new(WaitLog::new(Arc::clone(&clock)));
         Ok(Self(Arc::new(HttpShared {
-            client: client(&base_url, key, settings)?,
+            transport: connect(&base_url, key, settings)?,
             base_url,
             page_size: settings.page_size,
             max_page_bytes: settings.max_page_bytes.get(),
@@ -215,28 +225,24 @@ impl HttpApi {
 
     async fn attempt(&self, call: &Call<'_>) -> Result<Page, Failed> {
         let shared = &self.0;
-        let mut request = shared.client.get(call.url.clone());
-        if let Some(id) = call.integration.filter(|_| call.names_integration) {
-            let value = HeaderValue::from_str(id.as_str()).expect("ids are visible ASCII");
-            request = request.header(INTEGRATION_HEADER, value);
-        }
+        let request = Outgoing {
+            url: &call.url,
+            integration: call.integration.filter(|_| call.names_integration),
+        };
         let mut permit = self.permit(call).await;
         let sent = Instant::now();
         permit.leaves();
         shared.counters.sent();
         let deadline = sent + shared.timeout;
-        let response = timeout_at(deadline, request.send()).await;
-        let response = response.map_err(timed_out)?.map_err(lost_before_headers)?;
+        let answer = timeout_at(deadline, shared.transport.send(request)).await;
+        let answer = answer.map_err(timed_out)??;
         let received = Instant::now();
-        let status = response.status().as_u16();
-        let headers = response.headers();
-        let header = |name: &str| headers.get(name)?.to_str().ok();
-        let rate = RateHeaders::read(header, shared.clock.now());
+        let status = answer.status();
+        let rate = RateHeaders::read(|name| answer.header(name), shared.clock.now());
         permit.answered(rate, status);
         shared.counters.answered(status);
-        let date = headers.get(DATE).and_then(|date| date.to_str().ok());
-        let (base, observed_at) = shared.time.answered(date, sent, received);
-        let body = IncomingBody { response, deadline };
+        let (base, observed_at) = shared.time.answered(answer.header("date"), sent, received);
+        let body = IncomingBody { answer, deadline };
         if status != 200 {
             let body = body.read_error().await;
             return Err(Failed {
@@ -257,7 +263,7 @@ impl HttpApi {
     }
 }
 
-impl KomboApi for HttpApi {
+impl<T: Transport> KomboApi for HttpApi<T> {
     async fn page(&self, request: PageRequest<'_>) -> Result<Page, ApiError> {
         let call = Call {
             url: request.url(&self.0.base_url, self.0.page_size),
@@ -313,7 +319,13 @@ impl KomboApi for HttpApi {
     }
 }
 
-impl std::fmt::Debug for HttpApi {
+impl<T> Clone for HttpApi<T> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<T> std::fmt::Debug for HttpApi<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "HttpApi({})", self.0.base_url)
     }

@@ -27,6 +27,7 @@ use crate::lake::{FolderRisk, FullInterval, Lake};
 use crate::listener::{Report, Telemetry};
 use crate::metrics::{ErrorStage, ErrorType, Metrics};
 use crate::service::{Control, LeaseView, MakeChores, Secrets, SourceContext, SourceError, Vitals};
+use crate::time::Uptime;
 use crate::words::{seconds, with_causes};
 
 use signals::{OperatorRequest, Signals};
@@ -64,6 +65,7 @@ pub(super) async fn run(
         sink: lake,
         catalog: session.catalog.clone(),
         clock: Arc::clone(&session.clock),
+        uptime: Uptime::of_machine(),
         metrics: metrics.clone(),
         data_dir: session.config.data_dir.clone(),
         shutdown: Box::pin(async { drop(stopped.await) }),

@@ -259,7 +259,13 @@ impl TableStore {
         &self.objects
     }
 
-    pub(crate) fn over(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
+    /// Returns a store over any object store. Its keys are relative to the lake. The address is shown to readers, and is
+    /// not opened.
+    ///
+    /// The object store must refuse a put of the mode [`PutMode::Create`] where the object exists, and must show each
+    /// object to everybody as soon as the put has been answered.
+    #[must_use]
+    pub fn over(objects: Arc<dyn ObjectStore>, url: Url) -> Self {
         Self { objects, url }
     }
 }

@@ -107,8 +107,8 @@ impl Lake {
         Self::over(store, settings, clock).await
     }
 
-    /// Opens a lake on a store that is open already.
-    pub(crate) async fn over(
+    /// Opens a lake on a store that is open already. Creates its layout document where there is none.
+    pub async fn over(
         store: TableStore,
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,

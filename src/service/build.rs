@@ -32,12 +32,11 @@ use super::vitals::Vitals;
 use super::walks::Walks;
 use super::witness::Witness;
 use super::{Source, SourceError};
-use crate::api::{HttpApi, KomboApi};
+use crate::api::{Connect, Connections, KomboApi, Transport};
 use crate::ingest::Ingest;
 use crate::listener::{Bound, Listener, ListenerSettings, SharedVerifier};
 use crate::metrics::Metrics;
 use crate::sink::{Registry, Sink};
-use crate::time::Uptime;
 
 /// The most reloads that may wait for the loop.
 const COMMANDS: usize = 4;
@@ -46,13 +45,16 @@ const COMMANDS: usize = 4;
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// A built source. Nothing runs until `source` is polled.
-pub struct Built<S> {
+pub struct Built<S, T = Connections> {
     /// Runs the service until its shutdown signal.
     pub source: Source,
     /// Changes the configuration while the service runs.
-    pub control: Control<S>,
+    pub control: Control<S, T>,
     /// Whether the service lives, takes webhooks and is well.
     pub vitals: Vitals,
+    /// Takes verified webhooks from a server of the program's own
+    /// ([`with_own_listener`](KomboSourceConfig::with_own_listener)).
+    pub webhooks: Arc<Entrance>,
     /// The address of the webhook listener, with the real port if port 0 was configured. `None` without a listener.
     pub webhook_address: Option<SocketAddr>,
     /// Number of integrations that are known at the start.
@@ -78,17 +80,33 @@ impl KomboSourceConfig {
     pub async fn build<S>(
         &self,
         secrets: Secrets,
-        mut cx: SourceContext<S>,
+        cx: SourceContext<S>,
     ) -> Result<Built<S>, SourceError>
     where
         S: Sink + Registry + Clone + 'static,
     {
-        let settings = &self.settings;
-        let clock = Arc::clone(&cx.clock);
-        let key = &secrets.api_key;
+        let connect = Arc::new(Connections::new);
+        self.build_over(secrets, cx, connect).await
+    }
+
+    /// Builds the source over another transport to Kombo.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub async fn build_over<S, T>(
+        &self,
+        secrets: Secrets,
+        mut cx: SourceContext<S>,
+        connect: Arc<Connect<T>>,
+    ) -> Result<Built<S, T>, SourceError>
+    where
+        S: Sink + Registry + Clone + 'static,
+        T: Transport,
+    {
+        let (settings, key) = (&self.settings, &secrets.api_key);
         // Made again when the work begins. What cannot be made is reported here.
-        HttpApi::new(settings.api_url(), key, &settings.request, clock)
-            .map_err(SourceError::Setup)?;
+        connect(&settings.api_url(), key, &settings.request).map_err(SourceError::Setup)?;
         let bound = bind(settings.webhook.as_ref()).await?;
         let keeper = self.keeper(&mut cx);
         let lease = (keeper.as_ref()).map_or_else(LeaseView::without, LeaseKeeper::view);
@@ -96,6 +114,7 @@ impl KomboSourceConfig {
         let in_use = InUse {
             config: self.clone(),
             secrets,
+            connect,
             commands: None,
         };
         let vitals = Vitals::begin(instance(&cx.data_dir), cx.clock.now());
@@ -124,6 +143,7 @@ impl KomboSourceConfig {
             }
             LeasedWork::Waits(_) => self.settings.integrations.len(),
         };
+        let webhooks = Arc::clone(&leased.entrance);
         let source = serve(work, leased, bound.zip(verifier));
         Ok(Built {
             vitals,
@@ -132,6 +152,7 @@ impl KomboSourceConfig {
             webhook_address,
             integrations,
             lease,
+            webhooks,
         })
     }
 
@@ -144,7 +165,7 @@ impl KomboSourceConfig {
             objects,
             settings.terms(),
             lock,
-            Uptime::of_machine(),
+            cx.uptime.clone(),
         ))
     }
 
@@ -212,13 +233,14 @@ impl KomboSourceConfig {
 }
 
 /// Runs the listener and the work, until the shutdown signal.
-async fn serve<S>(
-    work: LeasedWork<S>,
-    leased: LeasedService<S>,
+async fn serve<S, T>(
+    work: LeasedWork<S, T>,
+    leased: LeasedService<S, T>,
     listening: Option<(Bound, SharedVerifier)>,
 ) -> Result<(), SourceError>
 where
     S: Sink + Registry + Clone + 'static,
+    T: Transport,
 {
     // Dropping `stop` lets the listener end after its open requests. Dropping the set ends it at once.
     let (stop, stopped) = oneshot::channel::<()>();

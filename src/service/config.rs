@@ -18,7 +18,7 @@ use crate::chore::Chore;
 use crate::lake::LeaseObjects;
 use crate::metrics::Metrics;
 use crate::plan::Planner;
-use crate::time::Clock;
+use crate::time::{Clock, Uptime};
 use crate::webhook::Verifier;
 
 /// The options of a source of type `kombo`, and the endpoints they select.
@@ -26,6 +26,8 @@ use crate::webhook::Verifier;
 pub struct KomboSourceConfig {
     pub(super) settings: SourceSettings,
     pub(super) endpoints: Vec<Arc<Endpoint>>,
+    /// Whether webhooks come by another way than the listener.
+    has_own_listener: bool,
 }
 
 /// One named output of a source.
@@ -60,6 +62,8 @@ pub struct SourceContext<S> {
     pub catalog: Catalog,
     /// The local wall clock. It is used until Kombo's clock is known.
     pub clock: Arc<dyn Clock>,
+    /// The clock that the lease is measured by.
+    pub uptime: Uptime,
     /// The metrics of this process.
     pub metrics: Metrics,
     /// Folder for small local files, such as the hint file. Losing them costs time, never rows.
@@ -92,7 +96,16 @@ impl KomboSourceConfig {
         Self {
             settings,
             endpoints,
+            has_own_listener: false,
         }
+    }
+
+    /// Expects webhooks although the source has no listener: the program has a server of its own, and passes verified
+    /// webhooks to [`Built::webhooks`](super::Built::webhooks).
+    #[must_use]
+    pub fn with_own_listener(mut self) -> Self {
+        self.has_own_listener = true;
+        self
     }
 
     /// Returns one output per endpoint.
@@ -130,7 +143,7 @@ impl KomboSourceConfig {
             endpoints: self.endpoints.clone(),
             only: (!only.is_empty()).then_some(only),
             schedule: settings.schedule,
-            expects_webhooks: settings.webhook.is_some(),
+            expects_webhooks: self.has_own_listener || settings.webhook.is_some(),
             budget: settings.request.budget(),
         }
     }

@@ -8,7 +8,7 @@ use tracing::info;
 use super::config::{KomboSourceConfig, Secrets};
 use super::dispatch::Rules;
 use super::held::Held;
-use crate::api::{HttpApi, SendingRight, SetupError};
+use crate::api::{Connect, Connections, HttpApi, SendingRight, SetupError, Transport};
 use crate::catalog::Catalog;
 use crate::decode::DecodeLimits;
 use crate::ingest::IngestSettings;
@@ -39,16 +39,17 @@ pub(super) struct Parts<A> {
 }
 
 /// The configuration that the source uses, and the way to its loop.
-pub(super) struct InUse {
+pub(super) struct InUse<T> {
     pub(super) config: KomboSourceConfig,
     pub(super) secrets: Secrets,
+    pub(super) connect: Arc<Connect<T>>,
     /// `None` while no loop runs: the next one takes the configuration from here.
-    pub(super) commands: Option<mpsc::Sender<Command<HttpApi>>>,
+    pub(super) commands: Option<mpsc::Sender<Command<HttpApi<T>>>>,
 }
 
 /// Changes a running source.
-pub struct Control<S> {
-    pub(super) in_use: Arc<Mutex<InUse>>,
+pub struct Control<S, T = Connections> {
+    pub(super) in_use: Arc<Mutex<InUse<T>>>,
     pub(super) catalog: Catalog,
     pub(super) sink: S,
     pub(super) clock: Arc<dyn Clock>,
@@ -94,7 +95,7 @@ impl ReloadError {
     }
 }
 
-impl<S: Registry> Control<S> {
+impl<S: Registry, T: Transport> Control<S, T> {
     /// Replaces the configuration and the secrets of the running source. On an error the old ones stay in use. Tables
     /// stay dirty, and running fetches end under the old configuration. Returns once the source works by the new rules.
     ///
@@ -147,7 +148,7 @@ impl<S: Registry> Control<S> {
 
     fn check(
         &self,
-        in_use: &InUse,
+        in_use: &InUse<T>,
         config: &KomboSourceConfig,
         secrets: &Secrets,
     ) -> Result<(), ReloadError> {
@@ -172,10 +173,10 @@ impl<S: Registry> Control<S> {
 
     fn parts(
         &self,
-        in_use: &InUse,
+        in_use: &InUse<T>,
         config: &KomboSourceConfig,
         secrets: &Secrets,
-    ) -> Result<Option<Parts<HttpApi>>, ReloadError> {
+    ) -> Result<Option<Parts<HttpApi<T>>>, ReloadError> {
         let (old, new) = (&in_use.config.settings, &config.settings);
         let same = (old.api_url(), &old.request, old.ingest)
             == (new.api_url(), &new.request, new.ingest)
@@ -184,7 +185,13 @@ impl<S: Registry> Control<S> {
             return Ok(None);
         }
         let clock = Arc::clone(&self.clock);
-        let api = HttpApi::new(new.api_url(), &secrets.api_key, &new.request, clock);
+        let api = HttpApi::over(
+            &*in_use.connect,
+            new.api_url(),
+            &secrets.api_key,
+            &new.request,
+            clock,
+        );
         Ok(Some(Parts {
             api: Arc::new((api.map_err(ReloadError::Setup)?).sending_by(self.right.clone())),
             limits: new.request.limits(),

@@ -44,9 +44,9 @@ pub struct Door {
     counts: Arc<RefusedWebhooks>,
 }
 
-/// What the listener hands its webhooks to, whether a loop runs or not.
+/// What a listener hands its webhooks to, whether a loop runs or not.
 #[derive(Debug)]
-pub(super) struct Entrance {
+pub struct Entrance {
     door: RwLock<Option<Door>>,
     right: SendingRight,
     counts: Arc<RefusedWebhooks>,

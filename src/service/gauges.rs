@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::dispatch::{Account, Dispatch};
-use crate::api::HttpApi;
+use crate::api::{HttpApi, Transport};
 use crate::fetch::Lane;
 use crate::metrics::{ClientTotals, Metrics};
 use crate::time::Moment;
@@ -55,7 +55,7 @@ impl Dispatch {
 }
 
 /// Copies the totals and the remaining budget of the API client into the metrics.
-pub(super) fn gauge_traffic(api: &HttpApi, metrics: &Metrics) {
+pub(super) fn gauge_traffic<T: Transport>(api: &HttpApi<T>, metrics: &Metrics) {
     let (traffic, view) = (api.traffic(), api.throttle_view());
     let classes = [("2xx", 200), ("3xx", 300), ("4xx", 400), ("5xx", 500)];
     let responses = classes.map(|(class, status)| {

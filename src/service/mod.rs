@@ -81,7 +81,7 @@ mod tests;
 pub use build::Built;
 pub use config::{KomboSourceConfig, MakeChores, Resource, Secrets, SourceContext, SourceOutput};
 pub use control::{Control, ReloadError};
-pub use door::Door;
+pub use door::{Door, Entrance};
 pub(crate) use fetching::{FailedFetch, Fetching};
 pub use lease::LeaseView;
 pub use lease_settings::LeaseSettings;

@@ -22,7 +22,7 @@ use super::gauges::gauge_traffic;
 use super::lease::LeaseKeeper;
 use super::run::{Service, TICK};
 use super::vitals::Vitals;
-use crate::api::HttpApi;
+use crate::api::{HttpApi, Transport};
 use crate::fetch::Lane;
 use crate::metrics::Metrics;
 use crate::plan::Tenure;
@@ -32,19 +32,19 @@ use crate::sink::{Registry, Sink};
 const LAST_RELEASE: Duration = Duration::from_secs(5);
 
 /// The service around its lease, or without one.
-pub(super) struct LeasedService<S> {
-    pub(super) in_use: Arc<Mutex<InUse>>,
+pub(super) struct LeasedService<S, T> {
+    pub(super) in_use: Arc<Mutex<InUse<T>>>,
     pub(super) entrance: Arc<Entrance>,
     pub(super) vitals: Vitals,
     pub(super) cx: SourceContext<S>,
 }
 
 /// What a service does once it runs.
-pub(super) enum LeasedWork<S> {
+pub(super) enum LeasedWork<S, T> {
     /// Works to its end: it takes no lease.
-    Always(Box<Service<HttpApi, S>>),
+    Always(Box<Service<HttpApi<T>, S>>),
     /// Works by a lease that it has already.
-    Held(HeldLease, Box<Service<HttpApi, S>>),
+    Held(HeldLease, Box<Service<HttpApi<T>, S>>),
     /// Waits for the lease.
     Waits(Box<LeaseKeeper>),
 }
@@ -80,12 +80,16 @@ impl HeldLease {
     }
 }
 
-impl<S: Sink + Registry + Clone + 'static> LeasedService<S> {
+impl<S, T> LeasedService<S, T>
+where
+    S: Sink + Registry + Clone + 'static,
+    T: Transport,
+{
     /// Begins to work where that is possible at once: without a lease, and with a lease that nobody else has.
     pub(super) async fn begin(
         &mut self,
         keeper: Option<LeaseKeeper>,
-    ) -> Result<LeasedWork<S>, SourceError> {
+    ) -> Result<LeasedWork<S, T>, SourceError> {
         let Some(mut keeper) = keeper else {
             return Ok(LeasedWork::Always(self.assemble().await?));
         };
@@ -98,7 +102,7 @@ impl<S: Sink + Registry + Clone + 'static> LeasedService<S> {
     }
 
     /// Runs until the shutdown signal comes, or until the source cannot work.
-    pub(super) async fn run(mut self, work: LeasedWork<S>) -> Result<(), SourceError> {
+    pub(super) async fn run(mut self, work: LeasedWork<S, T>) -> Result<(), SourceError> {
         let (mut keeper, mut held) = match work {
             LeasedWork::Always(service) => return service.run(self.cx.shutdown).await,
             LeasedWork::Held(holding, service) => (None, Some((holding, Some(service)))),
@@ -132,7 +136,10 @@ impl<S: Sink + Registry + Clone + 'static> LeasedService<S> {
     }
 
     /// Works as the holder of the lease.
-    async fn work(&mut self, begun: Option<Box<Service<HttpApi, S>>>) -> Result<(), SourceError> {
+    async fn work(
+        &mut self,
+        begun: Option<Box<Service<HttpApi<T>, S>>>,
+    ) -> Result<(), SourceError> {
         let service = match begun {
             Some(service) => service,
             None => self.assemble().await?,
@@ -141,12 +148,18 @@ impl<S: Sink + Registry + Clone + 'static> LeasedService<S> {
     }
 
     /// Reads the sink, makes a loop and lets webhooks in.
-    async fn assemble(&mut self) -> Result<Box<Service<HttpApi, S>>, SourceError> {
+    async fn assemble(&mut self) -> Result<Box<Service<HttpApi<T>, S>>, SourceError> {
         // A reload waits meanwhile, so that it finds either no loop or this one.
         let mut in_use = self.in_use.lock().await;
         let settings = &in_use.config.settings;
         let (key, clock) = (&in_use.secrets.api_key, Arc::clone(&self.cx.clock));
-        let api = HttpApi::new(settings.api_url(), key, &settings.request, clock);
+        let api = HttpApi::over(
+            &*in_use.connect,
+            settings.api_url(),
+            key,
+            &settings.request,
+            clock,
+        );
         let api = api.map_err(SourceError::Setup)?;
         let api = Arc::new(api.sending_by(self.entrance.right()));
         let assembled = (in_use.config).assemble(api, &mut self.cx, &self.vitals, gauge_traffic);

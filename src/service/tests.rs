@@ -26,7 +26,7 @@ use crate::ids::{InstanceId, IntegrationId};
 use crate::lake::{Lake, LakeSettings, Part};
 use crate::listener::Intake;
 use crate::metrics::Metrics;
-use crate::time::{Clock, Horizon, Moment, ServerNow, Tier};
+use crate::time::{Clock, Horizon, Moment, ServerNow, Tier, Uptime};
 use crate::twin::TwinApi;
 use crate::webhook::{Webhook, preview};
 
@@ -172,6 +172,7 @@ async fn start_with_chores(
         lease: None,
         catalog,
         clock: Arc::new(TwinClock(twin.clone())),
+        uptime: Uptime::of_machine(),
         metrics: Metrics::new("kombo", "lake", &BUILD_INFO),
         data_dir: data_dir.path().to_owned(),
         shutdown: Box::pin(async { drop(stopped.await) }),

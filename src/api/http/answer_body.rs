@@ -1,4 +1,4 @@
-//! Reads the bodies of answers within limits, and classifies answers that break off.
+//! Reads the bodies of answers within limits, and tells errors that look like pages.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::api::ApiError;
 use crate::api::error::LostAnswer;
 use crate::api::page_budget::{PageBudget, PageReservation};
-use crate::trust::TrustFault;
+use crate::api::transport::Incoming;
 
 /// The largest body of an error that is read. Error envelopes have a few hundred bytes. A longer body is cut, and then
 /// the status decides.
@@ -29,12 +29,12 @@ const LARGE_BODY: usize = 2 << 20;
 const MOST_UNTOUCHED: usize = 64 << 20;
 
 /// The body of an answer on its way, and how long it may still take.
-pub(super) struct IncomingBody {
-    pub(super) response: reqwest::Response,
+pub(super) struct IncomingBody<I> {
+    pub(super) answer: I,
     pub(super) deadline: Instant,
 }
 
-impl IncomingBody {
+impl<I: Incoming> IncomingBody<I> {
     /// Reads the body to its end. The limit is for the decompressed bytes, because a few kilobytes may unpack to
     /// gigabytes. The bytes are reserved before they are read; a wait for other pages does not count as time of the
     /// answer.
@@ -44,7 +44,7 @@ impl IncomingBody {
         budget: &PageBudget,
     ) -> Result<(Bytes, PageReservation), ApiError> {
         let too_large = ApiError::TooLarge { limit_bytes: limit };
-        let announced = self.response.content_length();
+        let announced = self.answer.content_length();
         if announced.is_some_and(|length| length > limit) {
             return Err(too_large);
         }
@@ -82,8 +82,8 @@ impl IncomingBody {
     }
 
     async fn chunk(&mut self) -> Result<Option<Bytes>, ApiError> {
-        let chunk = timeout_at(self.deadline, self.response.chunk()).await;
-        chunk.map_err(timed_out)?.map_err(lost_within_body)
+        let chunk = timeout_at(self.deadline, self.answer.chunk()).await;
+        chunk.map_err(timed_out)?
     }
 
     /// Waits for memory. The answer gets the waiting time on top.
@@ -107,41 +107,10 @@ pub(super) fn check_body(body: &[u8], with_cursor: bool) -> Result<(), ApiError>
     Ok(())
 }
 
-/// Classifies a request without an answer by how far the request came.
-pub(super) fn lost_before_headers(error: reqwest::Error) -> ApiError {
-    let reason = if let Some(fault) = TrustFault::of(&error) {
-        LostAnswer::Trust(fault)
-    } else if error.is_timeout() && !error.is_connect() {
-        LostAnswer::TimedOut
-    } else if error.is_connect() {
-        LostAnswer::Connect
-    } else {
-        LostAnswer::BeforeHeaders
-    };
-    lost(reason, error)
-}
-
-fn lost_within_body(error: reqwest::Error) -> ApiError {
-    let reason = if error.is_timeout() {
-        LostAnswer::TimedOut
-    } else {
-        LostAnswer::WithinBody
-    };
-    lost(reason, error)
-}
-
 /// Classifies an answer that was not complete in time.
 pub(super) fn timed_out(error: Elapsed) -> ApiError {
     ApiError::Unreachable {
         reason: LostAnswer::TimedOut,
         source: Arc::new(error),
-    }
-}
-
-fn lost(reason: LostAnswer, error: reqwest::Error) -> ApiError {
-    ApiError::Unreachable {
-        reason,
-        // The address is removed, because its query holds ids and cursors.
-        source: Arc::new(error.without_url()),
     }
 }

@@ -22,6 +22,7 @@ use crate::lake::Lake;
 use crate::listener::ListenerSettings;
 use crate::metrics::Metrics;
 use crate::service::{KomboSourceConfig, Secrets, SourceContext, SourceError};
+use crate::time::Uptime;
 use crate::twin::{Deliveries, HeraldSettings, TargetError, TwinSettings};
 use crate::webhook::{Verifier, WebhookSecret};
 
@@ -100,6 +101,7 @@ impl Live {
             lease: None,
             catalog: session.catalog.clone(),
             clock: Arc::clone(&session.clock),
+            uptime: Uptime::of_machine(),
             metrics: Metrics::new(&source.name, "demo", &BUILD_INFO),
             data_dir,
             shutdown: Box::pin(async { drop(stopped.await) }),

@@ -1,0 +1,36 @@
+//! The simulator: the real program in a made-up world, in virtual time, with every fault that a seed enables.
+//!
+//! One seed decides everything: what customers change, which webhooks are lost, how the store lies, when the program
+//! crashes. So a failing seed can be run again, and tells the same story. See `docs/simulator.md`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a program of the tests"
+)]
+
+mod carrier;
+mod clocks;
+mod dice;
+mod faults;
+mod kombo;
+mod life;
+mod observer;
+mod process;
+mod seeds;
+mod store;
+mod story;
+mod truth;
+mod world;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match seeds::Arguments::read(std::env::args().skip(1)) {
+        Ok(arguments) => seeds::run(&arguments),
+        Err(problem) => {
+            eprintln!("{problem}\n\n{}", seeds::HELP);
+            ExitCode::from(2)
+        }
+    }
+}
