@@ -109,6 +109,7 @@ impl Arguments {
 
 /// Runs all seeds. The exit code is 1 if one of them broke a rule.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
+    warm_up();
     let began = Instant::now();
     let next = AtomicU64::new(arguments.seeds.start);
     let (done, results) = mpsc::channel();
@@ -168,6 +169,17 @@ fn judged(arguments: &Arguments, seed: u64) -> Ending {
         }
     }
     ending
+}
+
+/// Runs a small world for nothing. Whatever the program makes once for the whole process is made now, and not on the thread
+/// of the first seed.
+fn warm_up() {
+    alone(Plan {
+        seed: 0,
+        days: 1,
+        faults: Enabled::only(&[]).expect("none"),
+        prints: false,
+    });
 }
 
 /// Runs a seed on a thread of its own: what a thread remembers from an earlier seed cannot change anything.

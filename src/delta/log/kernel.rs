@@ -31,11 +31,7 @@ type Engine = DefaultEngine<TokioMultiThreadExecutor>;
 
 /// Lives as long as the process, because a runtime must not be dropped inside another runtime.
 static EXECUTOR: LazyLock<Result<Arc<TokioMultiThreadExecutor>, KernelFailure>> =
-    LazyLock::new(|| {
-        TokioMultiThreadExecutor::new_owned_runtime(Some(2), None)
-            .map(Arc::new)
-            .map_err(|error| failure(&error))
-    });
+    LazyLock::new(|| new_executor(2));
 
 /// How many calls of the kernel run at a time. While a checkpoint of ten thousand files is read, it takes tens of
 /// megabytes, and a start opens many tables at once.
@@ -98,7 +94,7 @@ async fn run<T: Send + 'static>(
     work: impl FnOnce(&Engine, &str) -> Result<T, KernelError> + Send + 'static,
 ) -> Result<T, KernelFailure> {
     let engine = DefaultEngineBuilder::new(objects)
-        .with_task_executor(EXECUTOR.clone()?)
+        .with_task_executor(executor()?)
         .build();
     // Only the path reaches our store, which is rooted at the lake. The host name is one of an S3 Express bucket, which
     // lists objects in no order. The engine then sorts the listing, as a local disk needs (`supports_ordered_listing`
@@ -119,6 +115,22 @@ async fn run<T: Send + 'static>(
         Ok(Err(_)) => Err(KernelFailure::Other("panic".to_owned())),
         Err(Stopped) => Err(KernelFailure::Other("stopped".to_owned())),
     }
+}
+
+/// Returns the executor of the process. In a simulator each call has its own: what threads remember of earlier calls, such as
+/// the keys of hash maps, would change the order of what the kernel writes.
+fn executor() -> Result<Arc<TokioMultiThreadExecutor>, KernelFailure> {
+    if is_all_here() {
+        new_executor(1)
+    } else {
+        EXECUTOR.clone()
+    }
+}
+
+fn new_executor(threads: usize) -> Result<Arc<TokioMultiThreadExecutor>, KernelFailure> {
+    TokioMultiThreadExecutor::new_owned_runtime(Some(threads), None)
+        .map(Arc::new)
+        .map_err(|error| failure(&error))
 }
 
 /// Reads the actions that a checkpoint of the snapshot would hold. The kernel has no other public way to read all
