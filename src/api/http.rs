@@ -4,7 +4,7 @@
 //! request. Neither the key nor an address with its query reaches an error or a log.
 
 mod answer_body;
-mod connections;
+mod http_transport;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -30,10 +30,10 @@ use crate::fetch::Lane;
 use crate::ids::{EnvironmentId, IntegrationId};
 use crate::time::{Clock, ServerNow};
 use answer_body::{IncomingBody, check_body, timed_out};
-pub use connections::Connections;
+pub use http_transport::HttpTransport;
 
 /// Kombo's API for one key. Clones share the connections, the request budget and the clock.
-pub struct HttpApi<T = Connections>(Arc<HttpShared<T>>);
+pub struct HttpApi<T = HttpTransport>(Arc<HttpShared<T>>);
 
 struct HttpShared<T> {
     transport: T,
@@ -92,7 +92,7 @@ impl HttpApi {
         settings: &ApiSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, SetupError> {
-        Self::over(&Connections::new, base_url, key, settings, clock)
+        Self::over(&HttpTransport::new, base_url, key, settings, clock)
     }
 }
 

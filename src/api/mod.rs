@@ -3,7 +3,7 @@
 //! [`KomboApi`] is the seam. The HTTP client [`HttpApi`] is one implementation, the twin served in-process is another.
 //!
 //! [`HttpApi`] waits for [`throttle`], sends the request by a [`Transport`], and reads the answer within limits. The
-//! transport of a program that runs for its user is [`Connections`]. [`retry`] decides about
+//! transport of a program that runs for its user is [`HttpTransport`]. [`retry`] decides about
 //! another attempt. [`error`] says what an unsuccessful answer means for the caller. No other file may send a request
 //! to Kombo or repeat one. Neither the key nor an address with its query may reach a log or an error. Kombo's answers
 //! own the truth about the request budget.
@@ -24,7 +24,7 @@ mod transport;
 mod waits;
 
 pub use error::{ApiError, ErrorCode, ErrorReach, LostAnswer};
-pub use http::{Connections, HttpApi};
+pub use http::{HttpApi, HttpTransport};
 pub use look::{Looked, look};
 pub use page_budget::PageReservation;
 pub use sending::SendingRight;

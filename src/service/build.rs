@@ -32,7 +32,7 @@ use super::vitals::Vitals;
 use super::walks::Walks;
 use super::witness::Witness;
 use super::{Source, SourceError};
-use crate::api::{Connect, Connections, KomboApi, Transport};
+use crate::api::{Connect, HttpTransport, KomboApi, Transport};
 use crate::ingest::Ingest;
 use crate::listener::{Bound, Listener, ListenerSettings, SharedVerifier};
 use crate::metrics::Metrics;
@@ -45,7 +45,7 @@ const COMMANDS: usize = 4;
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// A built source. Nothing runs until `source` is polled.
-pub struct Built<S, T = Connections> {
+pub struct Built<S, T = HttpTransport> {
     /// Runs the service until its shutdown signal.
     pub source: Source,
     /// Changes the configuration while the service runs.
@@ -85,7 +85,7 @@ impl KomboSourceConfig {
     where
         S: Sink + Registry + Clone + 'static,
     {
-        let connect = Arc::new(Connections::new);
+        let connect = Arc::new(HttpTransport::new);
         self.build_over(secrets, cx, connect).await
     }
 
@@ -137,12 +137,7 @@ impl KomboSourceConfig {
             tls: bound.as_ref().and_then(Bound::tls),
         };
         let webhook_address = bound.as_ref().map(Bound::local_addr);
-        let integrations = match &work {
-            LeasedWork::Always(service) | LeasedWork::Held(_, service) => {
-                service.dispatch.accounts.len()
-            }
-            LeasedWork::Waits(_) => self.settings.integrations.len(),
-        };
+        let integrations = (work.integrations()).unwrap_or(self.settings.integrations.len());
         let webhooks = Arc::clone(&leased.entrance);
         let source = serve(work, leased, bound.zip(verifier));
         Ok(Built {

@@ -8,7 +8,7 @@ use tracing::info;
 use super::config::{KomboSourceConfig, Secrets};
 use super::dispatch::Rules;
 use super::held::Held;
-use crate::api::{Connect, Connections, HttpApi, SendingRight, SetupError, Transport};
+use crate::api::{Connect, HttpApi, HttpTransport, SendingRight, SetupError, Transport};
 use crate::catalog::Catalog;
 use crate::decode::DecodeLimits;
 use crate::ingest::IngestSettings;
@@ -48,7 +48,7 @@ pub(super) struct InUse<T> {
 }
 
 /// Changes a running source.
-pub struct Control<S, T = Connections> {
+pub struct Control<S, T = HttpTransport> {
     pub(super) in_use: Arc<Mutex<InUse<T>>>,
     pub(super) catalog: Catalog,
     pub(super) sink: S,

@@ -49,6 +49,16 @@ pub(super) enum LeasedWork<S, T> {
     Waits(Box<LeaseKeeper>),
 }
 
+impl<S, T> LeasedWork<S, T> {
+    /// Returns how many integrations are known. `None` for a standby, which reads no registry.
+    pub(super) fn integrations(&self) -> Option<usize> {
+        match self {
+            Self::Always(service) | Self::Held(_, service) => Some(service.dispatch.accounts.len()),
+            Self::Waits(_) => None,
+        }
+    }
+}
+
 /// The lease in the hands of a task that renews it.
 pub(super) struct HeldLease {
     /// Dropped to give the lease back.

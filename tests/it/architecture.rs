@@ -57,7 +57,7 @@ const EDGES: usize = 2;
 
 /// Outside crates that may be used in one place only, as path prefixes below `src/`.
 const HOMES: &[(&str, &[&str])] = &[
-    ("reqwest", &["api/http/connections"]),
+    ("reqwest", &["api/http/http_transport"]),
     ("governor", &["api/throttle"]),
     ("parquet", &["delta/file/"]),
     ("serde_arrow", &["delta/rows"]),

@@ -1,113 +1,16 @@
-//! The way to Kombo and back: latency, lost requests, limits, and clocks that tell the wrong time.
+//! The transport of the simulated world: carries requests to Kombo and answers back, if they arrive.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use kombo_source::api::{ApiError, Incoming, LostAnswer, Outgoing, Transport};
+use kombo_source::ids::IntegrationId;
 use tokio::time::sleep;
 
-use crate::clocks::Clocks;
-use crate::dice::{Dice, mixed};
-use crate::faults::{Enabled, Fault};
-use crate::kombo::{Answer, Asked, Lies, Paging, refusal};
+use crate::kombo::{Answer, Asked, Lies, refusal};
 use crate::life::Alive;
-use crate::story::Story;
-use crate::truth::Truth;
-
-/// Requests that Kombo allows in a window, in this world.
-pub(crate) const LIMIT: usize = 300;
-
-const WINDOW_MS: i64 = 60_000;
-
-/// All that requests of all processes share.
-pub(crate) struct Network {
-    /// What is true at Kombo.
-    pub(crate) truth: Truth,
-    /// The true time.
-    pub(crate) clocks: Clocks,
-    /// What happened.
-    pub(crate) story: Story,
-    seed: u64,
-    state: Mutex<NetworkNow>,
-}
-
-struct NetworkNow {
-    faults: Enabled,
-    dice: Dice,
-    /// When the requests of the last window left.
-    sent_ms: VecDeque<i64>,
-    key_is_refused: bool,
-}
-
-impl Network {
-    /// Makes the network of a seed.
-    pub(crate) fn new(
-        seed: u64,
-        faults: &Enabled,
-        truth: Truth,
-        clocks: Clocks,
-        story: Story,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            truth,
-            clocks,
-            story,
-            seed,
-            state: Mutex::new(NetworkNow {
-                faults: faults.clone(),
-                dice: Dice::of(seed, "network"),
-                sent_ms: VecDeque::new(),
-                key_is_refused: false,
-            }),
-        })
-    }
-
-    /// Ends all faults on the way.
-    pub(crate) fn calm(&self) {
-        self.with(|now| {
-            now.faults = Enabled::only(&[]).expect("none");
-            now.key_is_refused = false;
-        });
-    }
-
-    /// Lets Kombo refuse the key, or take it again.
-    pub(crate) fn refuse_key(&self, is_refused: bool) {
-        self.with(|now| now.key_is_refused = is_refused);
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut NetworkNow) -> T) -> T {
-        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Returns how a table is paged. Follows from the seed and the table alone: a real API does not change it either.
-    fn paging(&self, asked: &Asked, faults: &Enabled) -> Paging {
-        let ways = [
-            (Paging::ByOffset, Fault::OffsetPages),
-            (Paging::ByChange, Fault::ChangedPages),
-        ];
-        let mut possible = vec![Paging::ById];
-        possible.extend(
-            ways.iter()
-                .filter(|(_, fault)| faults.has(*fault))
-                .map(|(way, _)| *way),
-        );
-        let choice = mixed(self.seed, (&asked.integration, &asked.path));
-        possible[usize::try_from(choice).unwrap_or(0) % possible.len()]
-    }
-}
-
-/// What happens to one request.
-enum Fate {
-    Answered(Lies),
-    Refused(u16, &'static str, Vec<(&'static str, String)>),
-    Bare(u16, &'static str),
-    NeverConnects,
-    BreaksBefore,
-    BreaksWithin,
-    NoAnswer,
-}
+use crate::network::{Fate, Journey, Network};
 
 /// The transport of one process.
 pub(crate) struct Carrier {
@@ -121,39 +24,41 @@ impl Transport for Carrier {
     type Incoming = Arriving;
 
     async fn send(&self, request: Outgoing<'_>) -> Result<Arriving, ApiError> {
-        let (network, clocks) = (&self.network, &self.network.clocks);
         self.alive.or_never().await;
-        let asked = Asked::read(
-            request.url,
-            request
-                .integration
-                .map(kombo_source::ids::IntegrationId::as_str),
-        );
-        let (fate, faults, way, back, date) = network.with(|now| {
-            now.sent(network);
-            let fate = now.fate(&asked, network);
-            let way = now
-                .dice
-                .time(Duration::from_millis(5)..Duration::from_millis(200));
-            let back = now
-                .dice
-                .time(Duration::from_millis(5)..Duration::from_millis(300));
-            (fate, now.faults.clone(), way, back, now.date(network))
-        });
-        sleep(way).await;
-        let paging = network.paging(&asked, &faults);
-        let mut headers = Vec::new();
-        let mut breaks_within = false;
-        let answer = match fate {
+        let network = &self.network;
+        let asked = Asked::read(request.url, request.integration.map(IntegrationId::as_str));
+        let journey = network.journey(&asked);
+        sleep(journey.way).await;
+        match journey.fate {
             Fate::NeverConnects => return Err(lost(LostAnswer::Connect)),
             Fate::NoAnswer => {
                 sleep(Duration::from_hours(1)).await;
                 return Err(lost(LostAnswer::TimedOut));
             }
             Fate::BreaksBefore => {
-                sleep(back).await;
+                sleep(journey.back).await;
                 return Err(lost(LostAnswer::BeforeHeaders));
             }
+            _ => {}
+        }
+        let back = journey.back;
+        let arriving = journey.arriving(&asked, network);
+        let shown = asked.shown(&network.clocks);
+        let status = arriving.status;
+        (network.story).tell("request", format_args!("{shown} -> {status}"));
+        sleep(back).await;
+        self.alive.or_never().await;
+        Ok(arriving)
+    }
+}
+
+impl Journey {
+    /// Returns the answer, from the truth as it is now.
+    fn arriving(self, asked: &Asked, network: &Network) -> Arriving {
+        let (truth, clocks) = (&network.truth, &network.clocks);
+        let mut headers = Vec::new();
+        let breaks_within = matches!(self.fate, Fate::BreaksWithin);
+        let answer = match self.fate {
             Fate::Refused(status, code, more) => {
                 headers = more;
                 refusal(status, code)
@@ -162,147 +67,21 @@ impl Transport for Carrier {
                 status,
                 body: body.to_owned(),
             },
-            Fate::Answered(lies) => asked.answer(&network.truth, paging, lies, clocks),
-            Fate::BreaksWithin => {
-                breaks_within = true;
-                asked.answer(&network.truth, paging, Lies::default(), clocks)
-            }
+            Fate::Answered(lies) => asked.answer(truth, self.paging, lies, clocks),
+            _ => asked.answer(truth, self.paging, Lies::default(), clocks),
         };
         // The instant at which Kombo read its data is the one that `Date` tells.
-        let date = date.at(clocks.true_now());
+        let date = self.date.at(clocks.true_now());
         headers.extend(date.map(|date| ("date", date)));
-        network.story.tell(
-            "request",
-            format_args!("{} -> {}", asked.shown(clocks), answer.status),
-        );
-        sleep(back).await;
-        self.alive.or_never().await;
         let mut body = Bytes::from(answer.body);
         if breaks_within {
             body.truncate(body.len() / 2);
         }
-        Ok(Arriving {
+        Arriving {
             status: answer.status,
             headers,
             body: Some(body),
             breaks_within,
-        })
-    }
-}
-
-impl NetworkNow {
-    /// Notes a request, and checks that the program keeps the rate.
-    fn sent(&mut self, network: &Network) {
-        let now_ms = network.clocks.true_now();
-        self.sent_ms.push_back(now_ms);
-        while self
-            .sent_ms
-            .front()
-            .is_some_and(|at| *at <= now_ms - WINDOW_MS)
-        {
-            self.sent_ms.pop_front();
-        }
-        // Each process keeps the rate for itself, and a process that starts again knows nothing of the window before.
-        if self.sent_ms.len() > 2 * LIMIT {
-            network.story.violated(
-                "rate",
-                format_args!("{} requests in a minute", self.sent_ms.len()),
-            );
-        }
-    }
-
-    fn fate(&mut self, asked: &Asked, network: &Network) -> Fate {
-        let story = &network.story;
-        if self.key_is_refused {
-            story.count(Fault::KeyRefused.label());
-            return Fate::Refused(401, "PLATFORM.AUTHENTICATION_INVALID", Vec::new());
-        }
-        if self.happens(Fault::RateLimited, 15, story) {
-            let shapes: [&[(&'static str, &str)]; 6] = [
-                &[],
-                &[
-                    ("ratelimit-limit", "300"),
-                    ("ratelimit-remaining", "0"),
-                    ("ratelimit-reset", "57"),
-                ],
-                &[("retry-after", "12")],
-                &[("retry-after", "99999999")],
-                &[("ratelimit-reset", "-3"), ("ratelimit-remaining", "x")],
-                &[("retry-after-ms", "1500")],
-            ];
-            let headers = self.dice.one_of(&shapes).iter();
-            let headers = headers.map(|(name, value)| (*name, (*value).to_owned()));
-            return Fate::Refused(429, "PLATFORM.RATE_LIMIT_EXCEEDED", headers.collect());
-        }
-        if self.happens(Fault::ServerErrors, 20, story) {
-            return match self.dice.number(0..4) {
-                0 => Fate::Bare(
-                    503,
-                    "<html><title>503 Service Temporarily Unavailable</title></html>",
-                ),
-                1 => Fate::Bare(502, ""),
-                2 => Fate::Bare(
-                    200,
-                    r#"{"status":"error","error":{"code":null,"message":"x"}}"#,
-                ),
-                _ => Fate::Refused(500, "PLATFORM.UNKNOWN_ERROR", Vec::new()),
-            };
-        }
-        if self.happens(Fault::LostAnswers, 20, story) {
-            return match self.dice.number(0..4) {
-                0 => Fate::NeverConnects,
-                1 => Fate::BreaksBefore,
-                2 => Fate::BreaksWithin,
-                _ => Fate::NoAnswer,
-            };
-        }
-        let lies = Lies {
-            ids: !asked.ids.is_empty() && self.happens(Fault::IdsLie, 300, story),
-            is_last: asked.is_list() && self.happens(Fault::WalkCutShort, 20, story),
-        };
-        Fate::Answered(lies)
-    }
-
-    fn date(&mut self, network: &Network) -> ToldDate {
-        if !self.happens(Fault::WrongDate, 60, &network.story) {
-            return ToldDate::Ahead(0);
-        }
-        match self.dice.number(0..6) {
-            0 => ToldDate::Missing,
-            1 => ToldDate::Is("Fri, 31 Dec 9999 23:59:59 GMT"),
-            2 => ToldDate::Is("Thu, 01 Jan 1970 00:00:00 GMT"),
-            3 => ToldDate::Ahead(3_600_000),
-            4 => ToldDate::Ahead(-3_600_000),
-            _ => ToldDate::Is("noon"),
-        }
-    }
-
-    fn happens(&mut self, fault: Fault, per_mille: u32, story: &Story) -> bool {
-        let happens = self.faults.has(fault) && self.dice.per_mille(per_mille);
-        if happens {
-            story.count(fault.label());
-        }
-        happens
-    }
-}
-
-/// What the header `Date` tells.
-enum ToldDate {
-    Missing,
-    Is(&'static str),
-    /// The true time and so many milliseconds.
-    Ahead(i64),
-}
-
-impl ToldDate {
-    fn at(&self, now_ms: i64) -> Option<String> {
-        match self {
-            Self::Missing => None,
-            Self::Is(text) => Some((*text).to_owned()),
-            Self::Ahead(ms) => {
-                let at = chrono::DateTime::from_timestamp_millis(now_ms + ms)?;
-                Some(at.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
-            }
         }
     }
 }

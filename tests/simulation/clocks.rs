@@ -8,6 +8,8 @@ use std::time::Duration;
 use kombo_source::time::{Clock, Moment, Uptime, format_timestamp};
 use tokio::time::Instant;
 
+use crate::dice::Dice;
+
 /// Monday, 2026-01-05, 08:00 UTC, in milliseconds.
 const EPOCH_MS: i64 = 1_767_600_000_000;
 
@@ -90,4 +92,10 @@ impl Clock for WallClock {
         let ahead_ms = self.ahead_ms.load(Ordering::Relaxed);
         Moment::from_millis(self.clocks.true_now() + ahead_ms)
     }
+}
+
+/// Returns by how much a wall clock is wrong: seconds, minutes, hours, or a day.
+pub(crate) fn wrong_by(dice: &mut Dice) -> i64 {
+    let most = *dice.one_of(&[5_000, 400_000, 7_200_000, 86_400_000]);
+    i64::try_from(dice.number(0..2 * most)).unwrap_or(0) - i64::try_from(most).unwrap_or(0)
 }

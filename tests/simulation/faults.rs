@@ -31,6 +31,7 @@ faults! {
     CommitLag "commit-lag" "A change becomes visible after the instant that its `changed_at` tells."
     SilentChange "silent-change" "A record changes and keeps its `changed_at`."
     Vanishes "vanishes" "A record is no longer listed, without a deletion."
+    MassDeletion "mass-deletion" "Nearly all records of a table are deleted at once."
     ComesBack "comes-back" "A deleted record is there again."
     OffsetPages "offset-pages" "Cursors are offsets, so rows shift between pages."
     ChangedPages "changed-pages" "Pages are in the order of `changed_at`, so a row that changes moves."

@@ -10,17 +10,26 @@
 )]
 
 mod carrier;
+mod changes;
 mod clocks;
+mod depot;
 mod dice;
+mod events;
 mod faults;
 mod kombo;
 mod life;
+mod network;
 mod observer;
+mod operator;
 mod process;
 mod seeds;
+mod site;
 mod store;
 mod story;
 mod truth;
+mod upload;
+mod verdict;
+mod webhooks;
 mod world;
 
 use std::process::ExitCode;

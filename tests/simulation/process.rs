@@ -1,8 +1,8 @@
 //! The program as a process: it starts, works, crashes or is stopped, and is started again.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use kombo_source::api::{ApiKey, BaseUrl, Connect};
@@ -12,41 +12,30 @@ use kombo_source::delta::store::TableStore;
 use kombo_source::ids::IntegrationId;
 use kombo_source::lake::{FullInterval, Lake, LakeError, LakeSettings};
 use kombo_source::metrics::Metrics;
-use kombo_source::service::{Entrance, KomboSourceConfig, Secrets, SourceContext, SourceSettings};
+use kombo_source::service::{KomboSourceConfig, Secrets, SourceContext};
 use kombo_source::time::Clock;
 use kombo_source::webhook::{Verifier, WebhookSecret};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-use crate::carrier::{Carrier, Network};
+use crate::carrier::Carrier;
 use crate::clocks::WallClock;
 use crate::dice::Dice;
-use crate::faults::{Enabled, Fault};
+use crate::faults::Fault;
 use crate::life::Alive;
-use crate::store::{CrashPoint, Depot, Way};
+use crate::network::Network;
+use crate::site::Site;
+use crate::store::{CrashPoint, Way};
 use crate::truth::ENDPOINTS;
+use crate::world::Mailbox;
 
 /// The secret that signs the webhooks of the world.
 pub(crate) const SECRET: &str = "a secret of the simulated world";
 
 /// How long a process may take to end in order.
 const DRAIN: Duration = Duration::from_mins(1);
-
-/// What all processes of a world have in common.
-#[derive(Clone)]
-pub(crate) struct Site {
-    pub(crate) network: Arc<Network>,
-    pub(crate) depot: Arc<Depot>,
-    pub(crate) faults: Enabled,
-    pub(crate) lake: LakeSettings,
-    pub(crate) source: SourceSettings,
-    /// Set when the faults are over: from then on nothing crashes.
-    pub(crate) is_calm: Arc<AtomicBool>,
-    /// Set when the world ends.
-    pub(crate) is_over: watch::Receiver<bool>,
-}
 
 /// One machine, on which the program is started again and again.
 pub(crate) struct Machine {
@@ -55,7 +44,7 @@ pub(crate) struct Machine {
     pub(crate) clock: WallClock,
     pub(crate) data_dir: PathBuf,
     /// Takes webhooks while the program runs.
-    pub(crate) door: Arc<Mutex<Option<Arc<Entrance>>>>,
+    pub(crate) mailbox: Mailbox,
     pub(crate) dice: Dice,
 }
 
@@ -74,7 +63,7 @@ impl Machine {
         loop {
             let over = self.one_run().await;
             let story = self.site.network.story.clone();
-            *self.door.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            *self.mailbox.lock().unwrap_or_else(PoisonError::into_inner) = None;
             match over {
                 Over::World => return,
                 Over::Crashed => story.count("crashes"),
@@ -107,7 +96,7 @@ impl Machine {
             site: self.site.clone(),
             clock: self.clock.clone(),
             data_dir: self.data_dir.clone(),
-            door: Arc::clone(&self.door),
+            mailbox: Arc::clone(&self.mailbox),
             alive: alive.clone(),
             crash,
         };
@@ -169,7 +158,7 @@ struct Program {
     site: Site,
     clock: WallClock,
     data_dir: PathBuf,
-    door: Arc<Mutex<Option<Arc<Entrance>>>>,
+    mailbox: Mailbox,
     alive: Alive,
     crash: Option<CrashPoint>,
 }
@@ -215,7 +204,7 @@ impl Program {
         let config = KomboSourceConfig::new(site.source.clone(), endpoints).with_own_listener();
         let built = config.build_over(secrets, context, connect).await;
         let built = built.map_err(|error| error.to_string())?;
-        *self.door.lock().unwrap_or_else(PoisonError::into_inner) =
+        *self.mailbox.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Arc::clone(&built.webhooks));
         built.source.await.map_err(|error| error.to_string())
     }

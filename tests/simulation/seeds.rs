@@ -12,7 +12,7 @@ use kombo_source::chance::seeded;
 use kombo_source::cpu::all_here;
 use tokio::runtime::Builder;
 
-use crate::faults::Enabled;
+use crate::faults::{Enabled, Fault};
 use crate::story::Ending;
 use crate::world::{Plan, run as run_world};
 
@@ -21,8 +21,8 @@ pub(crate) const HELP: &str = "\
 Usage: tests/sim [--seed N | --seeds FROM..TO] [--days D] [--faults a,b,...] [--without a,b,...] [--trace] [--twice]
 
   --seed N       run one seed
-  --seeds A..B   run the seeds from A to B, without B (default: 0..20)
-  --days D       days with faults, before the calm at the end (default: 30)
+  --seeds A..B   run the seeds from A to B, without B (default: 0..2)
+  --days D       days with faults, before the calm at the end (default: 3)
   --faults ...   enable these faults and no others
   --without ...  leave these faults out
   --trace        tell the whole story
@@ -46,8 +46,8 @@ impl Arguments {
     pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Self, String> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let mut arguments = Self {
-            seeds: 0..20,
-            days: 30,
+            seeds: 0..2,
+            days: 3,
             only: None,
             without: Vec::new(),
             trace: false,
@@ -160,6 +160,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
 fn judged(arguments: &Arguments, seed: u64) -> Ending {
     let plan = arguments.plan(seed).expect("checked");
     let mut ending = alone(plan.clone());
+    ending.must_have_done_something(&plan);
     if arguments.twice {
         let again = alone(plan.clone());
         if again.digest != ending.digest {
@@ -210,4 +211,28 @@ fn alone(plan: Plan) -> Ending {
             violations: vec![format!("panic: {text}")],
         }
     })
+}
+
+impl Ending {
+    /// A world in which nothing happens shows nothing.
+    fn must_have_done_something(&mut self, plan: &Plan) {
+        let counted = |kind: &str| self.counts.get(kind).copied().unwrap_or_default();
+        let changes = counted("created") + counted("changed");
+        let can_crash =
+            plan.faults.has(Fault::CrashAtEffect) || plan.faults.has(Fault::CrashAtInstant);
+        let lacks = [
+            (changes < 10 && plan.days >= 3, "ten changes"),
+            (counted("commit") == 0, "a commit"),
+            (
+                can_crash && plan.days >= 30 && counted("crashes") == 0,
+                "a crash",
+            ),
+        ];
+        for (is_lacking, what) in lacks {
+            if is_lacking {
+                self.violations
+                    .push(format!("idle: the world had not even {what}"));
+            }
+        }
+    }
 }

@@ -3,131 +3,25 @@
 //! Each process has a way of its own to the same objects. What happens to a request follows from the seed, the object
 //! and how often it was asked for, never from the order in which threads ask.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
-use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
     ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-    UploadPart,
 };
 use tokio::time::sleep;
 
-use crate::clocks::Clocks;
-use crate::dice::{Dice, mixed};
-use crate::faults::{Enabled, Fault};
+use crate::depot::{Depot, Fate};
 use crate::life::Alive;
-use crate::observer::Observer;
-use crate::story::Story;
+use crate::upload::Uploading;
 
-type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
-
-/// The objects, and what is shared by all ways to them.
-pub(crate) struct Depot {
-    /// The objects themselves, without any fault.
-    pub(crate) objects: InMemory,
-    clocks: Clocks,
-    story: Story,
-    seed: u64,
-    observer: Observer,
-    state: Mutex<DepotNow>,
-}
-
-struct DepotNow {
-    faults: Enabled,
-    /// How often each object was asked for, by operation.
-    asked: HashMap<(&'static str, Path), u64>,
-    modified_ms: HashMap<Path, i64>,
-    away_until_ms: i64,
-    clock_ahead_ms: i64,
-    operations: u64,
-}
-
-impl Depot {
-    /// Makes an empty store.
-    pub(crate) fn new(
-        seed: u64,
-        faults: &Enabled,
-        clocks: Clocks,
-        story: Story,
-        observer: Observer,
-    ) -> Arc<Self> {
-        let mut dice = Dice::of(seed, "depot");
-        let clock_ahead_ms = if faults.has(Fault::StoreClock) {
-            i64::try_from(dice.number(0..1_200_000)).unwrap_or(0) - 600_000
-        } else {
-            0
-        };
-        Arc::new(Self {
-            objects: InMemory::new(),
-            clocks,
-            story,
-            seed,
-            observer,
-            state: Mutex::new(DepotNow {
-                faults: faults.clone(),
-                asked: HashMap::new(),
-                modified_ms: HashMap::new(),
-                away_until_ms: 0,
-                clock_ahead_ms,
-                operations: 0,
-            }),
-        })
-    }
-
-    /// Ends all faults of the store.
-    pub(crate) fn calm(&self) {
-        self.with(|now| {
-            now.faults = Enabled::only(&[]).expect("none");
-            now.away_until_ms = 0;
-        });
-    }
-
-    /// Puts the store out of reach for a while.
-    pub(crate) fn go_away(&self, time: Duration) {
-        let until = self.clocks.true_now() + i64::try_from(time.as_millis()).unwrap_or(0);
-        self.with(|now| now.away_until_ms = until);
-    }
-
-    fn with<T>(&self, work: impl FnOnce(&mut DepotNow) -> T) -> T {
-        work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn stamp(&self, object: &mut ObjectMeta) {
-        let at_ms = self.with(|now| now.modified_ms.get(&object.location).copied());
-        if let Some(at) = at_ms.and_then(chrono::DateTime::from_timestamp_millis) {
-            object.last_modified = at;
-        }
-    }
-
-    /// Notes that an object was written, and shows it to the observer.
-    fn written(&self, path: &Path) {
-        let now_ms = self.clocks.true_now();
-        self.with(|now| {
-            now.modified_ms
-                .insert(path.clone(), now_ms + now.clock_ahead_ms)
-        });
-        self.story.count("objects-written");
-        self.observer.written(path, &self.objects);
-    }
-}
-
-/// What happens to one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    Works,
-    FailsBefore,
-    FailsAfter,
-    ConflictBefore,
-    ConflictAfter,
-}
+/// A future as `async_trait` returns it.
+pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 /// The point at which a process ends: before or after its so manyth request to the store.
 #[derive(Clone, Copy, Debug)]
@@ -217,49 +111,6 @@ impl Way {
         let number = *done;
         *done += 1;
         self.crash.filter(|point| point.at == number)
-    }
-}
-
-impl Depot {
-    fn fate(&self, operation: &'static str, path: &Path, creates: bool) -> (Fate, Duration) {
-        let now_ms = self.clocks.true_now();
-        let (faults, number, is_away) = self.with(|now| {
-            now.operations += 1;
-            let number = now.asked.entry((operation, path.clone())).or_default();
-            *number += 1;
-            (now.faults.clone(), *number, now_ms < now.away_until_ms)
-        });
-        if is_away {
-            self.story.count(Fault::StoreAway.label());
-            return (Fate::FailsBefore, Duration::from_millis(50));
-        }
-        let mut dice = Dice::of(self.seed, ("store", operation, path.as_ref(), number));
-        let mut happens = |fault: Fault, per_mille: u32| {
-            let happens = faults.has(fault) && dice.per_mille(per_mille);
-            if happens {
-                self.story.count(fault.label());
-            }
-            happens
-        };
-        let delay = if happens(Fault::StoreSlow, 5) {
-            Duration::from_millis(mixed(self.seed, (path.as_ref(), number)) % 200_000)
-        } else {
-            Duration::ZERO
-        };
-        let fate = if happens(Fault::StoreFails, 10) {
-            Fate::FailsBefore
-        } else if happens(Fault::StoreForgets, 10) {
-            Fate::FailsAfter
-        } else if creates && happens(Fault::StoreConflicts, 20) {
-            if mixed(self.seed, (path.as_ref(), number)).is_multiple_of(2) {
-                Fate::ConflictBefore
-            } else {
-                Fate::ConflictAfter
-            }
-        } else {
-            Fate::Works
-        };
-        (fate, delay)
     }
 }
 
@@ -473,45 +324,4 @@ impl Way {
 pub(crate) fn is_log_entry(path: &Path) -> bool {
     let text = path.as_ref();
     text.contains("/_delta_log/") && text.ends_with(".json") && !text.contains("/_delta_log/_")
-}
-
-/// An upload in parts, which becomes an object with its last step.
-#[derive(Debug)]
-struct Uploading {
-    upload: Box<dyn MultipartUpload>,
-    depot: Arc<Depot>,
-    path: Path,
-}
-
-impl fmt::Debug for Depot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Depot")
-    }
-}
-
-impl MultipartUpload for Uploading {
-    fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        self.upload.put_part(data)
-    }
-
-    fn complete<'s, 'a>(&'s mut self) -> Boxed<'a, PutResult>
-    where
-        's: 'a,
-        Self: 'a,
-    {
-        async move {
-            let put = self.upload.complete().await?;
-            self.depot.written(&self.path);
-            Ok(put)
-        }
-        .boxed()
-    }
-
-    fn abort<'s, 'a>(&'s mut self) -> Boxed<'a, ()>
-    where
-        's: 'a,
-        Self: 'a,
-    {
-        self.upload.abort()
-    }
 }

@@ -16,9 +16,9 @@ const INTEGRATION_HEADER: HeaderName = HeaderName::from_static("x-integration-id
 
 /// The connections that all requests of a key share.
 #[derive(Clone)]
-pub struct Connections(reqwest::Client);
+pub struct HttpTransport(reqwest::Client);
 
-impl Connections {
+impl HttpTransport {
     /// Prepares connections. Opens none.
     pub fn new(
         base_url: &BaseUrl,
@@ -62,14 +62,14 @@ impl Connections {
     }
 }
 
-impl std::fmt::Debug for Connections {
+impl std::fmt::Debug for HttpTransport {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The client's own text shows its default headers.
-        f.write_str("Connections")
+        f.write_str("HttpTransport")
     }
 }
 
-impl Transport for Connections {
+impl Transport for HttpTransport {
     type Incoming = reqwest::Response;
 
     async fn send(&self, request: Outgoing<'_>) -> Result<Self::Incoming, ApiError> {
