@@ -8,9 +8,35 @@ use crate::truth::{ENDPOINTS, Form, Listed, Standing};
 use crate::world::World;
 
 impl World {
+    /// Changes one record, or a few at once.
+    pub(crate) fn change_some(&mut self) {
+        let burst = if self.dice.per_mille(100) { 12 } else { 1 };
+        for _ in 0..burst {
+            self.change();
+        }
+        self.again(Event::Change);
+    }
+
+    /// Switches a model on again.
+    pub(crate) fn model_on(&mut self, customer: usize, model: usize) {
+        let endpoint = ENDPOINTS[model].name;
+        let mut customers = self.truth.lock();
+        let table = customers[customer].tables.get_mut(endpoint);
+        table.expect("its own").is_off = false;
+        drop(customers);
+        (self.story).tell("model", format_args!("{endpoint} on for {customer}"));
+        self.announce(customer, model);
+    }
+
+    /// Lets a customer be active again.
+    pub(crate) fn resume(&mut self, customer: usize) {
+        self.truth.lock()[customer].standing = Standing::Active;
+        (self.story).tell("customer", format_args!("{customer} is active again"));
+    }
+
     pub(crate) fn some_customer(&mut self) -> usize {
-        let customers = self.truth.lock().len() as u64;
-        usize::try_from(self.dice.number(0..customers)).unwrap_or(0)
+        let customers = self.truth.lock().len();
+        self.dice.place(customers)
     }
 
     /// Returns a random endpoint of a customer, by its place in [`ENDPOINTS`].

@@ -12,6 +12,7 @@ use object_store::path::Path;
 use crate::clocks::Clocks;
 use crate::dice::{Dice, mixed};
 use crate::faults::{Enabled, Fault};
+use crate::mishap::Mischief;
 use crate::observer::Observer;
 use crate::story::Story;
 
@@ -106,16 +107,6 @@ impl Depot {
     }
 }
 
-/// What happens to one request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
-    Works,
-    FailsBefore,
-    FailsAfter,
-    ConflictBefore,
-    ConflictAfter,
-}
-
 impl Depot {
     /// Decides what happens to a request.
     pub(crate) fn fate(
@@ -123,7 +114,7 @@ impl Depot {
         operation: &'static str,
         path: &Path,
         creates: bool,
-    ) -> (Fate, Duration) {
+    ) -> (Option<Mischief>, Duration) {
         let now_ms = self.clocks.true_now();
         let (faults, number, is_away) = self.with(|now| {
             now.operations += 1;
@@ -133,7 +124,7 @@ impl Depot {
         });
         if is_away {
             self.story.count(Fault::StoreAway.label());
-            return (Fate::FailsBefore, Duration::from_millis(50));
+            return (Some(Mischief::FailBefore), Duration::from_millis(50));
         }
         let mut dice = Dice::of(self.seed, ("store", operation, path.as_ref(), number));
         let mut happens = |fault: Fault, per_mille: u32| {
@@ -149,17 +140,17 @@ impl Depot {
             Duration::ZERO
         };
         let fate = if happens(Fault::StoreFails, 10) {
-            Fate::FailsBefore
+            Some(Mischief::FailBefore)
         } else if happens(Fault::StoreForgets, 10) {
-            Fate::FailsAfter
+            Some(Mischief::FailAfter)
         } else if creates && happens(Fault::StoreConflicts, 20) {
             if mixed(self.seed, (path.as_ref(), number)).is_multiple_of(2) {
-                Fate::ConflictBefore
+                Some(Mischief::ConflictBefore)
             } else {
-                Fate::ConflictAfter
+                Some(Mischief::ConflictAfter)
             }
         } else {
-            Fate::Works
+            None
         };
         (fate, delay)
     }

@@ -26,6 +26,11 @@ impl Dice {
         self.0.u64(range)
     }
 
+    /// Returns a place in a list of some length.
+    pub(crate) fn place(&mut self, length: usize) -> usize {
+        self.0.usize(0..length)
+    }
+
     /// Returns one of several values.
     pub(crate) fn one_of<'a, T>(&mut self, values: &'a [T]) -> &'a T {
         &values[self.0.usize(0..values.len())]

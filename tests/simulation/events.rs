@@ -5,7 +5,6 @@ use std::time::Duration;
 use crate::clocks::wrong_by;
 use crate::dice::Dice;
 use crate::operator::{self, Verb};
-use crate::truth::{ENDPOINTS, Standing};
 use crate::world::World;
 
 /// Something that happens in the world at an instant.
@@ -35,6 +34,10 @@ pub(crate) enum Event {
     SetClock,
     Operate,
     MassDeletion,
+    /// A few changes, and no next ones.
+    Once,
+    /// One verb, and no next one.
+    Run(Verb),
 }
 
 impl World {
@@ -50,87 +53,74 @@ impl World {
         self.plan_in(wait, event);
     }
 
+    /// Lets an event happen.
     pub(crate) fn happen(&mut self, event: Event) {
         match event {
-            Event::Change => {
-                let burst = if self.dice.per_mille(100) { 12 } else { 1 };
-                for _ in 0..burst {
-                    self.change();
-                }
-                self.again(Event::Change);
-            }
+            Event::Change => self.change_some(),
             Event::Deliver {
                 customer,
                 model,
                 tries,
             } => self.deliver(customer, model, tries),
-            Event::Forge { .. } => {
-                let customer = self.some_customer();
-                self.forge(customer);
-                self.again(event);
-            }
-            Event::StoreAway => {
-                let time = self
-                    .dice
-                    .time(Duration::from_mins(1)..Duration::from_hours(3));
-                self.story.tell(
-                    "store",
-                    format_args!("out of reach for {} s", time.as_secs()),
-                );
-                self.site.depot.go_away(time);
-                self.again(Event::StoreAway);
-            }
+            Event::Forge { .. } => self.forge(),
+            Event::StoreAway => self.store_away(),
             Event::ModelOff => self.model_off(),
-            Event::ModelOn { customer, model } => {
-                self.truth.lock()[customer]
-                    .tables
-                    .get_mut(ENDPOINTS[model].name)
-                    .expect("its own")
-                    .is_off = false;
-                self.story.tell(
-                    "model",
-                    format_args!("{} on for {customer}", ENDPOINTS[model].name),
-                );
-                self.announce(customer, model);
-            }
+            Event::ModelOn { customer, model } => self.model_on(customer, model),
             Event::Pause => self.pause(),
-            Event::Resume { customer } => {
-                self.truth.lock()[customer].standing = Standing::Active;
-                self.story
-                    .tell("customer", format_args!("{customer} is active again"));
-            }
-            Event::RefuseKey => {
-                self.site.network.refuse_key(true);
-                self.story.tell("key", "refused");
-                let time = self
-                    .dice
-                    .time(Duration::from_mins(1)..Duration::from_hours(5));
-                self.plan_in(time, Event::TakeKey);
-                self.again(Event::RefuseKey);
-            }
+            Event::Resume { customer } => self.resume(customer),
+            Event::RefuseKey => self.refuse_key(),
             Event::TakeKey => {
                 self.site.network.refuse_key(false);
                 self.story.tell("key", "accepted");
             }
-            Event::Operate => {
-                let verb = *self.dice.one_of(&Verb::ALL);
-                let dice = Dice::of(self.plan.seed, ("operator", self.number));
-                self.verbs
-                    .spawn(operator::run(self.site.clone(), verb, dice));
-                self.again(Event::Operate);
-            }
+            Event::SetClock => self.set_clock(),
+            Event::Operate => self.operate(),
             Event::MassDeletion => self.mass_deletion(),
-            Event::SetClock => {
-                let ahead_ms = wrong_by(&mut self.dice);
-                let nth =
-                    usize::try_from(self.dice.number(0..self.walls.len() as u64)).unwrap_or(0);
-                self.walls[nth].set_ahead(ahead_ms);
-                self.story.tell(
-                    "clock",
-                    format_args!("machine {nth} is ahead by {ahead_ms} ms"),
-                );
-                self.again(Event::SetClock);
-            }
+            Event::Once => (0..3).for_each(|_| self.change()),
+            Event::Run(verb) => self.run_verb(verb),
         }
+    }
+
+    fn store_away(&mut self) {
+        let time = self.some_time(Duration::from_hours(3));
+        let secs = time.as_secs();
+        (self.story).tell("store", format_args!("out of reach for {secs} s"));
+        self.site.depot.go_away(time);
+        self.again(Event::StoreAway);
+    }
+
+    fn refuse_key(&mut self) {
+        self.site.network.refuse_key(true);
+        self.story.tell("key", "refused");
+        let time = self.some_time(Duration::from_hours(5));
+        self.plan_in(time, Event::TakeKey);
+        self.again(Event::RefuseKey);
+    }
+
+    fn set_clock(&mut self) {
+        let ahead_ms = wrong_by(&mut self.dice);
+        let nth = self.dice.place(self.walls.len());
+        self.walls[nth].set_ahead(ahead_ms);
+        (self.story).tell(
+            "clock",
+            format_args!("machine {nth} is ahead by {ahead_ms} ms"),
+        );
+        self.again(Event::SetClock);
+    }
+
+    fn operate(&mut self) {
+        let verb = *self.dice.one_of(&Verb::ALL);
+        self.run_verb(verb);
+        self.again(Event::Operate);
+    }
+
+    fn run_verb(&mut self, verb: Verb) {
+        let dice = Dice::of(self.plan.seed, ("operator", self.number));
+        (self.verbs).spawn(operator::run(self.site.clone(), verb, dice));
+    }
+
+    /// Returns a time from a minute to a bound.
+    pub(crate) fn some_time(&mut self, most: Duration) -> Duration {
+        self.dice.time(Duration::from_mins(1)..most)
     }
 }

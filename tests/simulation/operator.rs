@@ -21,9 +21,10 @@ use crate::clocks::WallClock;
 use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::life::Alive;
+use crate::mishap::{Mischief, Mishap};
 use crate::process::{endpoints, ids, lake_over};
 use crate::site::Site;
-use crate::store::{CrashPoint, Way};
+use crate::store::Way;
 
 /// After this time the person gives up.
 const PATIENCE: Duration = Duration::from_hours(3);
@@ -60,9 +61,9 @@ pub(crate) async fn run(site: Site, verb: Verb, mut dice: Dice) {
     let alive = Alive::default();
     let story = site.network.story.clone();
     let crashes = site.faults.has(Fault::CrashAtEffect) && !site.is_calm.load(Ordering::Relaxed);
-    let crash = (crashes && dice.per_mille(300)).then(|| CrashPoint {
+    let crash = (crashes && dice.per_mille(300)).then(|| Mishap {
         at: dice.number(0..150),
-        is_after: dice.per_mille(500),
+        what: *dice.one_of(&[Mischief::CrashBefore, Mischief::CrashAfter]),
     });
     story.tell("operator", format_args!("{verb:?} begins"));
     let work = timeout(PATIENCE, work(&site, verb, &alive, crash));
@@ -78,12 +79,7 @@ pub(crate) async fn run(site: Site, verb: Verb, mut dice: Dice) {
     story.tell("operator", format_args!("{verb:?}: {end}"));
 }
 
-async fn work(
-    site: &Site,
-    verb: Verb,
-    alive: &Alive,
-    crash: Option<CrashPoint>,
-) -> Result<(), String> {
+async fn work(site: &Site, verb: Verb, alive: &Alive, crash: Option<Mishap>) -> Result<(), String> {
     let clock: Arc<dyn Clock> = Arc::new(WallClock::new(&site.network.clocks, 0));
     let way = Way::new(&site.depot, alive, crash);
     let lake = lake_over(way, &site.lake, &clock).await;
@@ -143,7 +139,7 @@ async fn backfill(
     let api = HttpApi::over(&connect, site.source.api_url(), &key, request, clock);
     let api = Arc::new(api.expect("a client"));
     let mut targets = Vec::new();
-    for id in ids(&site.network) {
+    for id in ids(&site.network.truth) {
         let Ok(info) = api.integration_at_leisure(&id).await else {
             continue;
         };

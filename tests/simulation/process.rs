@@ -25,10 +25,10 @@ use crate::clocks::WallClock;
 use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::life::Alive;
-use crate::network::Network;
+use crate::mishap::{Mischief, Mishap};
 use crate::site::Site;
-use crate::store::{CrashPoint, Way};
-use crate::truth::ENDPOINTS;
+use crate::store::Way;
+use crate::truth::{ENDPOINTS, Truth};
 use crate::world::Mailbox;
 
 /// The secret that signs the webhooks of the world.
@@ -46,6 +46,8 @@ pub(crate) struct Machine {
     /// Takes webhooks while the program runs.
     pub(crate) mailbox: Mailbox,
     pub(crate) dice: Dice,
+    /// What goes wrong in the first run.
+    pub(crate) mishap: Option<Mishap>,
 }
 
 /// Why a run of the program is over.
@@ -129,7 +131,10 @@ impl Machine {
     }
 
     /// Returns how long the program runs, whether it crashes then, and at which request to the store it crashes.
-    fn fate(&mut self) -> (Duration, bool, Option<CrashPoint>) {
+    fn fate(&mut self) -> (Duration, bool, Option<Mishap>) {
+        if let Some(mishap) = self.mishap.take() {
+            return (Duration::from_hours(24 * 365), false, Some(mishap));
+        }
         let faults = &self.site.faults;
         let long = Duration::from_hours(24 * 365);
         if self.site.is_calm.load(Ordering::Relaxed) {
@@ -137,9 +142,11 @@ impl Machine {
         }
         let crash = (faults.has(Fault::CrashAtEffect) && self.dice.per_mille(700)).then(|| {
             let most = *self.dice.one_of(&[40, 400, 4_000]);
-            CrashPoint {
+            Mishap {
                 at: self.dice.number(0..most),
-                is_after: self.dice.per_mille(500),
+                what: *self
+                    .dice
+                    .one_of(&[Mischief::CrashBefore, Mischief::CrashAfter]),
             }
         });
         let mean = Duration::from_hours(30);
@@ -160,7 +167,7 @@ struct Program {
     data_dir: PathBuf,
     mailbox: Mailbox,
     alive: Alive,
-    crash: Option<CrashPoint>,
+    crash: Option<Mishap>,
 }
 
 impl Program {
@@ -237,8 +244,8 @@ pub(crate) fn verifier() -> Verifier {
 }
 
 /// Returns the ids of all customers.
-pub(crate) fn ids(network: &Network) -> Vec<IntegrationId> {
-    let customers = network.truth.lock();
+pub(crate) fn ids(truth: &Truth) -> Vec<IntegrationId> {
+    let customers = truth.lock();
     let ids = customers
         .iter()
         .map(|customer| IntegrationId::new(&customer.id));

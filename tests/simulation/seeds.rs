@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -12,6 +13,7 @@ use kombo_source::chance::seeded;
 use kombo_source::cpu::all_here;
 use tokio::runtime::Builder;
 
+use crate::everywhere;
 use crate::faults::{Enabled, Fault};
 use crate::story::Ending;
 use crate::world::{Plan, run as run_world};
@@ -27,6 +29,7 @@ Usage: tests/sim [--seed N | --seeds FROM..TO] [--days D] [--faults a,b,...] [--
   --without ...  leave these faults out
   --trace        tell the whole story
   --twice        run each seed twice, and compare the stories
+  --everywhere K run the small world once for each kind of mishap at each K-th request to the store
   --threads N    how many seeds run at a time (default: number of cores)";
 
 /// What to run.
@@ -38,7 +41,8 @@ pub(crate) struct Arguments {
     without: Vec<String>,
     trace: bool,
     twice: bool,
-    threads: usize,
+    everywhere: Option<u64>,
+    pub(crate) threads: usize,
 }
 
 impl Arguments {
@@ -52,6 +56,7 @@ impl Arguments {
             without: Vec::new(),
             trace: false,
             twice: false,
+            everywhere: None,
             threads,
         };
         while let Some(name) = given.next() {
@@ -78,6 +83,7 @@ impl Arguments {
                 "--threads" => {
                     arguments.threads = usize::try_from(number(value()?)?).unwrap_or(1).max(1)
                 }
+                "--everywhere" => arguments.everywhere = Some(number(value()?)?.max(1)),
                 "--faults" => arguments.only = Some(list(value()?)),
                 "--without" => arguments.without = list(value()?),
                 "--trace" => arguments.trace = true,
@@ -103,6 +109,7 @@ impl Arguments {
             days: self.days,
             faults,
             prints: self.trace,
+            mishap: None,
         })
     }
 }
@@ -110,6 +117,9 @@ impl Arguments {
 /// Runs all seeds. The exit code is 1 if one of them broke a rule.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     warm_up();
+    if let Some(every) = arguments.everywhere {
+        return everywhere::run(every, arguments.threads);
+    }
     let began = Instant::now();
     let next = AtomicU64::new(arguments.seeds.start);
     let (done, results) = mpsc::channel();
@@ -180,11 +190,20 @@ fn warm_up() {
         days: 1,
         faults: Enabled::only(&[]).expect("none"),
         prints: false,
+        mishap: None,
     });
 }
 
-/// Runs a seed on a thread of its own: what a thread remembers from an earlier seed cannot change anything.
+/// Runs a seed on a thread of its own.
 fn alone(plan: Plan) -> Ending {
+    on_its_own(plan, run_world)
+}
+
+/// Runs a world on a thread of its own: what a thread remembers from an earlier world cannot change anything.
+pub(crate) fn on_its_own(
+    plan: Plan,
+    world: impl AsyncFnOnce(Plan, &Path) -> Ending + Send + 'static,
+) -> Ending {
     let seed = plan.seed;
     let run = move || {
         let folder = tempfile::tempdir().expect("a folder");
@@ -193,7 +212,7 @@ fn alone(plan: Plan) -> Ending {
             .start_paused(true)
             .build()
             .expect("a runtime");
-        all_here(|| seeded(seed, || runtime.block_on(run_world(plan, folder.path()))))
+        all_here(|| seeded(seed, || runtime.block_on(world(plan, folder.path()))))
     };
     let thread = thread::Builder::new()
         .name(format!("seed {seed}"))

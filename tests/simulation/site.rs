@@ -16,7 +16,7 @@ use crate::dice::Dice;
 use crate::faults::Enabled;
 use crate::network::Network;
 use crate::process::ids;
-use crate::truth::ENDPOINTS;
+use crate::truth::{ENDPOINTS, Truth};
 
 /// From one full fetch of a table to the next, in these worlds.
 pub(crate) const FULL_INTERVAL: Duration = Duration::from_hours(48);
@@ -35,12 +35,12 @@ pub(crate) struct Site {
     pub(crate) is_over: watch::Receiver<bool>,
 }
 
-pub(crate) fn source_settings(dice: &mut Dice, network: &Network) -> SourceSettings {
+pub(crate) fn source_settings(dice: &mut Dice, truth: &Truth) -> SourceSettings {
     let page_size = u32::try_from(dice.number(3..60)).unwrap_or(3);
     SourceSettings {
         name: "kombo".to_owned(),
         endpoint: Some(BaseUrl::parse("https://kombo.invalid/v1").expect("an address")),
-        integrations: ids(network),
+        integrations: ids(truth),
         endpoints: ENDPOINTS
             .iter()
             .map(|listed| listed.name.to_owned())

@@ -5,7 +5,8 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt, TryStreamExt};
@@ -16,38 +17,31 @@ use object_store::{
 };
 use tokio::time::sleep;
 
-use crate::depot::{Depot, Fate};
+use crate::depot::Depot;
 use crate::life::Alive;
+use crate::mishap::Mishap;
 use crate::upload::Uploading;
 
 /// A future as `async_trait` returns it.
 pub(crate) type Boxed<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// The point at which a process ends: before or after its so manyth request to the store.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct CrashPoint {
-    /// Counts the requests of the process from 0.
-    pub(crate) at: u64,
-    /// Whether the request still has its effect.
-    pub(crate) is_after: bool,
-}
-
-/// The way of one process to the objects.
+/// The way of one process to the objects. Clones count the same requests.
+#[derive(Clone)]
 pub(crate) struct Way {
     depot: Arc<Depot>,
     alive: Alive,
-    crash: Option<CrashPoint>,
-    done: Mutex<u64>,
+    mishap: Option<Mishap>,
+    asked: Arc<AtomicU64>,
 }
 
 impl Way {
     /// Makes the way of a process.
-    pub(crate) fn new(depot: &Arc<Depot>, alive: &Alive, crash: Option<CrashPoint>) -> Self {
+    pub(crate) fn new(depot: &Arc<Depot>, alive: &Alive, mishap: Option<Mishap>) -> Self {
         Self {
             depot: Arc::clone(depot),
             alive: alive.clone(),
-            crash,
-            done: Mutex::new(0),
+            mishap,
+            asked: Arc::default(),
         }
     }
 
@@ -63,54 +57,38 @@ impl Way {
         if is_home {
             self.alive.or_never().await;
         }
-        let (fate, delay) = self.depot.fate(operation, path, creates);
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
+        let mishap = self.mishap.filter(|mishap| mishap.at == number);
+        let (drawn, delay) = self.depot.fate(operation, path, creates);
         if is_home && !delay.is_zero() {
             sleep(delay).await;
             self.alive.or_never().await;
         }
-        let crash = self.crash_now();
-        if crash.is_some_and(|point| !point.is_after) {
-            self.tell_crash(operation, path, "before");
+        let Some(mischief) = mishap.map(|mishap| mishap.what).or(drawn) else {
+            return work.await;
+        };
+        let done = if mischief.has_effect() {
+            work.await.map(drop)
+        } else {
+            Ok(())
+        };
+        if mishap.is_some() {
+            let text = format_args!("{mischief:?} at {operation} {path}");
+            self.depot.story.tell("mishap", text);
+        }
+        if mischief.is_crash() {
+            self.alive.end();
             // On another thread the home thread waits for this answer, so it must come.
             if is_home {
                 self.alive.or_never().await;
             }
-            return Err(failed());
         }
-        let done = match fate {
-            Fate::FailsBefore => Err(failed()),
-            Fate::ConflictBefore => Err(exists(path)),
-            Fate::Works => work.await,
-            Fate::FailsAfter => {
-                drop(work.await);
-                Err(failed())
-            }
-            Fate::ConflictAfter => {
-                drop(work.await);
-                Err(exists(path))
-            }
-        };
-        if crash.is_some() {
-            self.tell_crash(operation, path, "after");
-            if is_home {
-                self.alive.or_never().await;
-            }
-        }
-        done
-    }
-
-    fn tell_crash(&self, operation: &str, path: &Path, when: &str) {
-        self.alive.end();
-        self.depot
-            .story
-            .tell("crash", format_args!("{when} {operation} {path}"));
-    }
-
-    fn crash_now(&self) -> Option<CrashPoint> {
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = *done;
-        *done += 1;
-        self.crash.filter(|point| point.at == number)
+        done?;
+        Err(if creates && mischief.is_conflict() {
+            exists(path)
+        } else {
+            failed()
+        })
     }
 }
 
@@ -220,9 +198,9 @@ impl ObjectStore for Way {
         &self,
         locations: BoxStream<'static, Result<Path>>,
     ) -> BoxStream<'static, Result<Path>> {
-        let way = Self::new(&self.depot, &self.alive, None);
+        let way = self.clone();
         let deleted = locations.and_then(move |path| {
-            let way = Self::new(&way.depot, &way.alive, None);
+            let way = way.clone();
             async move {
                 let work = way
                     .depot
@@ -301,7 +279,7 @@ impl Way {
             Some(offset) => self.depot.objects.list_with_offset(prefix, offset),
             None => self.depot.objects.list(prefix),
         };
-        let way = Self::new(&self.depot, &self.alive, None);
+        let way = self.clone();
         let prefix = prefix.cloned().unwrap_or_default();
         let listed = async move {
             let answer = way.call("list", &prefix, false, async { Ok(()) }).await;

@@ -69,7 +69,8 @@ impl World {
     }
 
     /// Sends Kombo's own word that an integration is deleted, which it is not.
-    pub(crate) fn forge(&mut self, customer: usize) {
+    pub(crate) fn forge(&mut self) {
+        let customer = self.some_customer();
         let (id, category) = {
             let customers = self.truth.lock();
             (customers[customer].id.clone(), customers[customer].category)
@@ -84,11 +85,12 @@ impl World {
             },
         });
         self.post(&body.to_string(), None);
+        self.again(Event::Forge { customer });
     }
 
     /// Sends a signed webhook to one of the machines. What is not taken may be sent again.
     pub(crate) fn post(&mut self, body: &str, again: Option<Event>) {
-        let nth = usize::try_from(self.dice.number(0..self.mailboxes.len() as u64)).unwrap_or(0);
+        let nth = self.dice.place(self.mailboxes.len());
         let door = self.entrance(nth);
         let signature = WebhookSecret::new(SECRET)
             .expect("a secret")

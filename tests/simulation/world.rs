@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kombo_source::service::Entrance;
+use kombo_source::lake::LakeSettings;
+use kombo_source::service::{Entrance, SourceSettings};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -17,6 +18,7 @@ use crate::depot::Depot;
 use crate::dice::Dice;
 use crate::events::Event;
 use crate::faults::{Enabled, Fault};
+use crate::mishap::Mishap;
 use crate::network::Network;
 use crate::observer::Observer;
 use crate::process::Machine;
@@ -34,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) days: u64,
     pub(crate) faults: Enabled,
     pub(crate) prints: bool,
+    /// What goes wrong in the first run of the program.
+    pub(crate) mishap: Option<Mishap>,
 }
 
 /// What takes the webhooks of a machine, while its program runs.
@@ -64,26 +68,36 @@ pub(crate) struct World {
 /// Runs a world from its beginning to the verdict.
 pub(crate) async fn run(plan: Plan, folder: &Path) -> Ending {
     let busy = Duration::from_hours(24 * plan.days);
-    let mut world = World::made(plan);
+    let mut world = World::drawn(plan);
     world.start(folder);
-    world.until(busy).await;
-    world.calm();
-    world.until(busy + CALM).await;
-    world.end.send_replace(true);
-    while world.machines.join_next().await.is_some() {}
-    while world.verbs.join_next().await.is_some() {}
-    world.judge(&world.observer);
-    world.story.end()
+    world.plan_first();
+    world.live(busy, CALM).await
 }
 
 impl World {
-    fn made(plan: Plan) -> Self {
-        let clocks = Clocks::start();
-        let story = Story::begin(clocks.clone(), plan.prints);
+    /// Draws the size and the settings of a world.
+    fn drawn(plan: Plan) -> Self {
         let mut dice = Dice::of(plan.seed, "world");
         let customers = usize::try_from(dice.number(1..4)).unwrap_or(1);
         let most = *dice.one_of(&[6, 40, 160]);
-        let truth = Truth::new(customers, || dice.number(0..most), clocks.true_now());
+        let mut sizes = Dice::of(plan.seed, "sizes");
+        let clocks = Clocks::start();
+        let start_ms = clocks.true_now();
+        let truth = Truth::new(customers, || sizes.number(0..most), start_ms);
+        let source = source_settings(&mut dice, &truth);
+        let lake = lake_settings(&mut dice);
+        Self::of(plan, clocks, truth, (source, lake))
+    }
+
+    /// Makes a world in which nothing is planned yet.
+    pub(crate) fn of(
+        plan: Plan,
+        clocks: Clocks,
+        truth: Truth,
+        (source, lake): (SourceSettings, LakeSettings),
+    ) -> Self {
+        let story = Story::begin(clocks.clone(), plan.prints);
+        let dice = Dice::of(plan.seed, "events");
         let (seed, faults) = (plan.seed, &plan.faults);
         let observer = Observer::new(truth.clone(), clocks.clone(), story.clone(), faults);
         let depot = Depot::new(
@@ -96,8 +110,8 @@ impl World {
         let network = Network::new(seed, faults, truth.clone(), clocks.clone(), story.clone());
         let (end, is_over) = watch::channel(false);
         let site = Site {
-            source: source_settings(&mut dice, &network),
-            lake: lake_settings(&mut dice),
+            source,
+            lake,
             network,
             depot,
             faults: faults.clone(),
@@ -123,8 +137,20 @@ impl World {
         }
     }
 
-    /// Starts the machines, and plans the first event of each kind.
-    fn start(&mut self, folder: &Path) {
+    /// Lets the world go on, with a calm at its end, and judges what became of the lake.
+    pub(crate) async fn live(mut self, busy: Duration, calm: Duration) -> Ending {
+        self.until(busy).await;
+        self.calm();
+        self.until(busy + calm).await;
+        self.end.send_replace(true);
+        while self.machines.join_next().await.is_some() {}
+        while self.verbs.join_next().await.is_some() {}
+        self.judge(&self.observer);
+        self.story.end()
+    }
+
+    /// Starts the machines.
+    pub(crate) fn start(&mut self, folder: &Path) {
         let faults = &self.plan.faults;
         let several = faults.has(Fault::TwoProcesses) || faults.has(Fault::WithoutLease);
         for name in 0..=usize::from(several) {
@@ -138,12 +164,12 @@ impl World {
                 site: self.site.clone(),
                 name,
                 dice,
+                mishap: self.plan.mishap,
             };
             self.walls.push(machine.clock.clone());
             self.mailboxes.push(Arc::clone(&machine.mailbox));
             self.machines.spawn(machine.run());
         }
-        self.plan_first();
     }
 
     /// Returns what takes the webhooks of a machine at present.
