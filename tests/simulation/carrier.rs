@@ -43,7 +43,7 @@ impl Transport for Carrier {
         }
         let back = journey.back;
         let arriving = journey.arriving(&asked, network);
-        let shown = asked.shown(&network.clocks);
+        let shown = asked.shown();
         let status = arriving.status;
         (network.story).tell("request", format_args!("{shown} -> {status}"));
         sleep(back).await;

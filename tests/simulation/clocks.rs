@@ -53,16 +53,16 @@ impl Clocks {
         Duration::from_millis(u64::try_from(passed_ms).unwrap_or(0))
     }
 
-    /// Writes an instant for people.
-    pub(crate) fn shown(&self, at_ms: i64) -> String {
-        format_timestamp(at_ms * 1_000)
-    }
-
     /// Returns a clock that counts from the start of the machine, and is never wrong.
     pub(crate) fn uptime(&self) -> Uptime {
         let clocks = self.clone();
         Uptime::from_fn(move || clocks.passed() + Duration::from_hours(1))
     }
+}
+
+/// Writes an instant for people.
+pub(crate) fn shown(at_ms: i64) -> String {
+    format_timestamp(at_ms * 1_000)
 }
 
 /// The wall clock of one machine, which somebody may set.

@@ -8,7 +8,7 @@ use crate::operator::{self, Verb};
 use crate::world::World;
 
 /// Something that happens in the world at an instant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Event {
     Change,
     Deliver {

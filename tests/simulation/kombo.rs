@@ -5,18 +5,18 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::clocks::Clocks;
+use crate::clocks::{Clocks, shown};
 use crate::truth::{Customer, ENDPOINTS, Row, Standing, Table, Truth};
 
 /// How an endpoint orders its pages, and what its cursors mean. Kombo documents neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Paging {
     /// In the order of ids; a cursor is the last id of a page.
-    ById,
+    Ids,
     /// In the order of ids; a cursor is a number of rows.
-    ByOffset,
+    Offsets,
     /// In the order of `changed_at`; a cursor is a number of rows.
-    ByChange,
+    Changes,
 }
 
 /// The ways in which an answer is not what the documentation says.
@@ -86,11 +86,11 @@ impl Asked {
     }
 
     /// Writes the request for the story.
-    pub(crate) fn shown(&self, clocks: &Clocks) -> String {
+    pub(crate) fn shown(&self) -> String {
         let customer = self.integration.as_deref().unwrap_or_default();
         let after = self
             .updated_after_ms
-            .map_or_else(String::new, |at| format!(" after {}", clocks.shown(at)));
+            .map_or_else(String::new, |at| format!(" after {}", shown(at)));
         let cursor = self
             .cursor
             .as_deref()
@@ -152,12 +152,12 @@ impl Asked {
         let rows = table.records.iter().filter_map(|record| record.row(now_ms));
         let mut rows: Vec<Row<'_>> = rows.filter(is_wanted).collect();
         match paging {
-            Paging::ById | Paging::ByOffset => rows.sort_by(|a, b| a.record.id.cmp(&b.record.id)),
-            Paging::ByChange => rows.sort_by_key(|row| (row.changed_ms(), row.record.id.clone())),
+            Paging::Ids | Paging::Offsets => rows.sort_by(|a, b| a.record.id.cmp(&b.record.id)),
+            Paging::Changes => rows.sort_by_key(|row| (row.changed_ms(), row.record.id.clone())),
         }
         let start = match (&self.cursor, paging) {
             (None, _) => 0,
-            (Some(last), Paging::ById) => {
+            (Some(last), Paging::Ids) => {
                 rows.partition_point(|row| row.record.id.as_str() <= last.as_str())
             }
             (Some(offset), _) => offset.parse().unwrap_or(0),
@@ -165,12 +165,12 @@ impl Asked {
         let page: Vec<&Row<'_>> = rows.iter().skip(start).take(self.page_size).collect();
         let end = start + page.len();
         let next = (end < rows.len() && !lies.is_last).then(|| match paging {
-            Paging::ById => page
+            Paging::Ids => page
                 .last()
                 .map_or_else(String::new, |row| row.record.id.clone()),
-            Paging::ByOffset | Paging::ByChange => end.to_string(),
+            Paging::Offsets | Paging::Changes => end.to_string(),
         });
-        let results: Vec<Value> = page.iter().map(|row| row.json(clocks)).collect();
+        let results: Vec<Value> = page.iter().map(|row| row.json()).collect();
         success(&json!({"next": next, "results": results}))
     }
 }

@@ -9,6 +9,7 @@
     reason = "a program of the tests"
 )]
 
+mod arguments;
 mod carrier;
 mod changes;
 mod clocks;
@@ -24,6 +25,8 @@ mod network;
 mod observer;
 mod operator;
 mod process;
+mod reading;
+mod rules;
 mod seeds;
 mod site;
 mod small;
@@ -37,11 +40,13 @@ mod world;
 
 use std::process::ExitCode;
 
+use arguments::{Arguments, HELP};
+
 fn main() -> ExitCode {
-    match seeds::Arguments::read(std::env::args().skip(1)) {
+    match Arguments::read(std::env::args().skip(1)) {
         Ok(arguments) => seeds::run(&arguments),
         Err(problem) => {
-            eprintln!("{problem}\n\n{}", seeds::HELP);
+            eprintln!("{problem}\n\n{HELP}");
             ExitCode::from(2)
         }
     }

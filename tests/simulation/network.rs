@@ -94,10 +94,10 @@ impl Network {
     /// Returns how a table is paged. Follows from the seed and the table alone: a real API does not change it either.
     fn paging(&self, asked: &Asked, faults: &Enabled) -> Paging {
         let ways = [
-            (Paging::ByOffset, Fault::OffsetPages),
-            (Paging::ByChange, Fault::ChangedPages),
+            (Paging::Offsets, Fault::OffsetPages),
+            (Paging::Changes, Fault::ChangedPages),
         ];
-        let mut possible = vec![Paging::ById];
+        let mut possible = vec![Paging::Ids];
         possible.extend(
             ways.iter()
                 .filter(|(_, fault)| faults.has(*fault))

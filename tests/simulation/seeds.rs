@@ -1,118 +1,22 @@
 //! Runs seeds, each on a thread of its own, and tells what became of them.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kombo_source::chance::seeded;
 use kombo_source::cpu::all_here;
 use tokio::runtime::Builder;
 
+use crate::arguments::Arguments;
 use crate::everywhere;
 use crate::faults::{Enabled, Fault};
 use crate::story::Ending;
 use crate::world::{Plan, run as run_world};
-
-/// How to use the simulator.
-pub(crate) const HELP: &str = "\
-Usage: tests/sim [--seed N | --seeds FROM..TO] [--days D] [--faults a,b,...] [--without a,b,...] [--trace] [--twice]
-
-  --seed N       run one seed
-  --seeds A..B   run the seeds from A to B, without B (default: 0..2)
-  --days D       days with faults, before the calm at the end (default: 3)
-  --faults ...   enable these faults and no others
-  --without ...  leave these faults out
-  --trace        tell the whole story
-  --twice        run each seed twice, and compare the stories
-  --everywhere K run the small world once for each kind of mishap at each K-th request to the store
-  --threads N    how many seeds run at a time (default: number of cores)";
-
-/// What to run.
-#[derive(Clone, Debug)]
-pub(crate) struct Arguments {
-    seeds: Range<u64>,
-    days: u64,
-    only: Option<Vec<String>>,
-    without: Vec<String>,
-    trace: bool,
-    twice: bool,
-    everywhere: Option<u64>,
-    pub(crate) threads: usize,
-}
-
-impl Arguments {
-    /// Reads the arguments of the command line.
-    pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Self, String> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let mut arguments = Self {
-            seeds: 0..2,
-            days: 3,
-            only: None,
-            without: Vec::new(),
-            trace: false,
-            twice: false,
-            everywhere: None,
-            threads,
-        };
-        while let Some(name) = given.next() {
-            let mut value = || given.next().ok_or_else(|| format!("{name} needs a value"));
-            let number = |text: String| {
-                text.parse::<u64>()
-                    .map_err(|_| format!("{text} is no number"))
-            };
-            let list = |text: String| {
-                let names = text.split(',').filter(|name| *name != "none");
-                names.map(str::to_owned).collect::<Vec<_>>()
-            };
-            match name.as_str() {
-                "--seed" => {
-                    let seed = number(value()?)?;
-                    arguments.seeds = seed..seed + 1;
-                }
-                "--seeds" => {
-                    let text = value()?;
-                    let (from, to) = text.split_once("..").ok_or("--seeds needs FROM..TO")?;
-                    arguments.seeds = number(from.to_owned())?..number(to.to_owned())?;
-                }
-                "--days" => arguments.days = number(value()?)?,
-                "--threads" => {
-                    arguments.threads = usize::try_from(number(value()?)?).unwrap_or(1).max(1)
-                }
-                "--everywhere" => arguments.everywhere = Some(number(value()?)?.max(1)),
-                "--faults" => arguments.only = Some(list(value()?)),
-                "--without" => arguments.without = list(value()?),
-                "--trace" => arguments.trace = true,
-                "--twice" => arguments.twice = true,
-                other => return Err(format!("there is no option {other}")),
-            }
-        }
-        arguments.plan(0)?;
-        Ok(arguments)
-    }
-
-    fn plan(&self, seed: u64) -> Result<Plan, String> {
-        let faults = match &self.only {
-            Some(labels) => Enabled::only(labels)?,
-            None => Enabled::drawn(seed),
-        };
-        let without = Enabled::only(&self.without)?;
-        let faults = without
-            .iter()
-            .fold(faults, |faults, fault| faults.without(fault));
-        Ok(Plan {
-            seed,
-            days: self.days,
-            faults,
-            prints: self.trace,
-            mishap: None,
-        })
-    }
-}
 
 /// Runs all seeds. The exit code is 1 if one of them broke a rule.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
@@ -120,11 +24,11 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     if let Some(every) = arguments.everywhere {
         return everywhere::run(every, arguments.threads);
     }
+    #[expect(clippy::disallowed_methods, reason = "how long the seeds really take")]
     let began = Instant::now();
     let next = AtomicU64::new(arguments.seeds.start);
     let (done, results) = mpsc::channel();
-    let mut failed = 0_u64;
-    let mut totals: BTreeMap<&'static str, u64> = BTreeMap::new();
+    let mut totals = Totals::default();
     thread::scope(|scope| {
         for _ in 0..arguments.threads {
             let (next, done) = (&next, done.clone());
@@ -140,30 +44,63 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         }
         drop(done);
         for (seed, ending) in results {
-            for (kind, count) in &ending.counts {
-                *totals.entry(kind).or_default() += count;
-            }
-            if !ending.violations.is_empty() {
-                failed += 1;
-                let days = arguments.days;
-                println!("seed {seed} FAILED: {}", ending.violations[0]);
-                println!("    tests/sim --seed {seed} --days {days} --trace");
+            totals.add(arguments, seed, &ending);
+            if totals.failed > 0 && arguments.first {
+                next.store(arguments.seeds.end, Ordering::Relaxed);
             }
         }
     });
-    let seeds = arguments.seeds.end - arguments.seeds.start;
-    let seconds = began.elapsed().as_secs_f64();
-    for (kind, count) in &totals {
-        println!("{count:>10}  {kind}");
+    totals.print(arguments.days, began.elapsed());
+    ExitCode::from(u8::from(totals.failed > 0))
+}
+
+/// What became of all seeds.
+#[derive(Debug, Default)]
+struct Totals {
+    seeds: u64,
+    failed: u64,
+    counts: BTreeMap<&'static str, u64>,
+    /// In how many seeds a fault was enabled.
+    enabled: BTreeMap<Fault, u64>,
+}
+
+impl Totals {
+    fn add(&mut self, arguments: &Arguments, seed: u64, ending: &Ending) {
+        self.seeds += 1;
+        for (kind, count) in &ending.counts {
+            *self.counts.entry(kind).or_default() += count;
+        }
+        let plan = arguments.plan(seed).expect("checked");
+        for fault in plan.faults.iter() {
+            *self.enabled.entry(fault).or_default() += 1;
+        }
+        if let Some(first) = ending.violations.first() {
+            self.failed += 1;
+            let days = arguments.days;
+            println!("seed {seed} FAILED: {first}");
+            println!("    tests/sim --seed {seed} --days {days} --trace");
+        }
     }
-    let days = (arguments.days * seeds) as f64;
-    println!(
-        "{seeds} seeds of {} days in {seconds:.1} s: {:.1} simulated days a second",
-        arguments.days,
-        days / seconds
-    );
-    println!("{} passed, {failed} failed", seeds - failed);
-    ExitCode::from(u8::from(failed > 0))
+
+    fn print(&self, days: u64, took: Duration) {
+        println!("{:<18} {:>8} {:>10}", "fault", "seeds", "times");
+        for fault in Fault::ALL {
+            let enabled = self.enabled.get(fault).copied().unwrap_or_default();
+            let times = self.counts.get(fault.label()).copied().unwrap_or_default();
+            println!("{:<18} {enabled:>8} {times:>10}", fault.label());
+        }
+        let is_fault = |kind: &str| Fault::ALL.iter().any(|fault| fault.label() == kind);
+        for (kind, count) in self.counts.iter().filter(|(kind, _)| !is_fault(kind)) {
+            println!("{kind:<18} {count:>19}");
+        }
+        let seconds = took.as_secs_f64();
+        let rate = Duration::from_secs(days * self.seeds).as_secs_f64() / seconds;
+        let seeds = self.seeds;
+        println!(
+            "{seeds} seeds of {days} days in {seconds:.1} s: {rate:.1} simulated days a second"
+        );
+        println!("{} passed, {} failed", seeds - self.failed, self.failed);
+    }
 }
 
 /// Runs a seed, twice where that is asked for, and adds what is wrong with the run as a whole.

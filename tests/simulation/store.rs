@@ -301,5 +301,7 @@ impl Way {
 /// Returns whether a key is that of an entry of a Delta log.
 pub(crate) fn is_log_entry(path: &Path) -> bool {
     let text = path.as_ref();
-    text.contains("/_delta_log/") && text.ends_with(".json") && !text.contains("/_delta_log/_")
+    text.contains("/_delta_log/")
+        && text.rsplit('.').next() == Some("json")
+        && !text.contains("/_delta_log/_")
 }

@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::clocks::Clocks;
+use crate::clocks::{Clocks, shown};
 
 /// The event log. Clones write into the same log.
 #[derive(Clone)]
@@ -75,7 +75,7 @@ impl Told {
         (at, kind, what).hash(&mut self.digest);
         *self.counts.entry(kind).or_default() += 1;
         if self.prints {
-            println!("{}  {kind:<14} {what}", self.clocks.shown(at));
+            println!("{}  {kind:<14} {what}", shown(at));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Value, json};
 
-use crate::clocks::Clocks;
+use crate::clocks::shown;
 
 /// After this time all fields of a deleted record are null (Kombo's documentation).
 const ANONYMISED_AFTER_MS: i64 = 14 * 24 * 3_600_000;
@@ -134,8 +134,7 @@ impl Row<'_> {
     }
 
     /// Returns the JSON of the row.
-    pub(crate) fn json(&self, clocks: &Clocks) -> Value {
-        let shown = |at_ms: i64| clocks.shown(at_ms);
+    pub(crate) fn json(&self) -> Value {
         let told = |value: Value| {
             if self.is_anonymised {
                 Value::Null

@@ -1,10 +1,43 @@
 //! The verdict at the end: what readers of `current` see must be what is true.
 
-use crate::observer::{Observer, folder_of, key_of};
+use std::sync::Arc;
+
+use kombo_source::lake::Lake;
+use kombo_source::time::Clock;
+
+use crate::clocks::WallClock;
+use crate::life::Alive;
+use crate::observer::Observer;
+use crate::process::{endpoints, lake_over};
+use crate::reading::{folder_of, key_of};
+use crate::store::Way;
 use crate::truth::ENDPOINTS;
 use crate::world::World;
 
 impl World {
+    /// Asks the program itself: at the end nothing may be damaged.
+    pub(crate) async fn look_for_damage(&self) {
+        let clock: Arc<dyn Clock> = Arc::new(WallClock::new(&self.clocks, 0));
+        let way = Way::new(&self.site.depot, &Alive::default(), None);
+        let lake = match lake_over(way, &self.site.lake, &clock).await {
+            Ok(lake) => lake,
+            Err(error) => return self.story.violated("damage", error),
+        };
+        self.damaged(&lake).await;
+    }
+
+    async fn damaged(&self, lake: &Lake) {
+        let mut damaged = lake.own_damage().await;
+        for endpoint in endpoints() {
+            damaged.extend(lake.damage(&endpoint).await);
+        }
+        for damage in damaged {
+            let error = damage.errors.first().map(ToString::to_string);
+            let error = error.unwrap_or_default();
+            (self.story).violated("damage", format_args!("{}: {error}", damage.table));
+        }
+    }
+
     /// Compares what readers of `current` see with what is true.
     pub(crate) fn judge(&self, observer: &Observer) {
         let now_ms = self.clocks.true_now();

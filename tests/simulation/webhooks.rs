@@ -7,6 +7,7 @@ use kombo_source::webhook::{Signature, WebhookSecret, parse};
 use serde_json::json;
 use tokio::time::timeout;
 
+use crate::clocks::shown;
 use crate::events::Event;
 use crate::faults::Fault;
 use crate::process::{SECRET, verifier};
@@ -34,7 +35,7 @@ impl World {
             let late = self
                 .dice
                 .time(Duration::from_millis(1)..Duration::from_hours(3));
-            self.plan_in(soon + late, deliver.clone());
+            self.plan_in(soon + late, deliver);
         }
         self.plan_in(soon, deliver);
     }
@@ -81,7 +82,7 @@ impl World {
             "data": {
                 "id": id, "tool": id.split(':').next(), "category": category,
                 "end_user": {"organization_name": "A customer"},
-                "deleted_at": self.clocks.shown(self.clocks.true_now()),
+                "deleted_at": shown(self.clocks.true_now()),
             },
         });
         self.post(&body.to_string(), None);
@@ -95,12 +96,11 @@ impl World {
         let signature = WebhookSecret::new(SECRET)
             .expect("a secret")
             .sign(body.as_bytes());
-        let (verifier, story) = (verifier(), self.story.clone());
         let signature = Signature::parse(&signature).expect("a signature");
-        let verified = verifier
-            .verify(body.as_bytes(), &signature)
-            .expect("signed");
-        let webhook = parse(verified).expect("a webhook");
+        let proof = verifier();
+        let body = proof.verify(body.as_bytes(), &signature);
+        let webhook = parse(body.expect("signed")).expect("a webhook");
+        let story = self.story.clone();
         let Some(door) = door else {
             story.tell("webhook", format_args!("no answer of machine {nth}"));
             self.delivering.spawn(std::future::ready(again));

@@ -146,6 +146,7 @@ impl World {
         while self.machines.join_next().await.is_some() {}
         while self.verbs.join_next().await.is_some() {}
         self.judge(&self.observer);
+        self.look_for_damage().await;
         self.story.end()
     }
 
