@@ -5,15 +5,20 @@
 //! such a program the order in which blocking threads end would be left to chance. So [`all_here`] lets all work run
 //! on the thread of the runtime instead, or lets the runtime wait until it has ended.
 
+#[cfg(feature = "lake")]
+mod from_apart;
+
+#[cfg(feature = "lake")]
+pub(crate) use from_apart::from_apart;
+
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::task::{Context, Poll};
+use std::thread;
 
 use tokio::sync::oneshot;
-use tokio::task::{JoinHandle, spawn_blocking, unconstrained};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::chance::heir;
 
@@ -30,6 +35,7 @@ pub fn all_here<T>(program: impl FnOnce() -> T) -> T {
 }
 
 /// Returns whether this is within [`all_here`].
+#[cfg(feature = "lake")]
 pub(crate) fn is_all_here() -> bool {
     HERE.get()
 }
@@ -104,36 +110,6 @@ impl<T> Future for CpuWork<T> {
                 Err(_) => Err(Stopped),
             }),
         }
-    }
-}
-
-/// Waits for something that another thread brings. Within [`all_here`] nothing else happens on this thread meanwhile.
-pub(crate) async fn from_apart<F: Future>(brought: F) -> F::Output {
-    if HERE.get() {
-        // A task that has used up its share of time would never be ready otherwise.
-        block_on(unconstrained(brought))
-    } else {
-        brought.await
-    }
-}
-
-fn block_on<F: Future>(future: F) -> F::Output {
-    let mut future = std::pin::pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(done) => return done,
-            Poll::Pending => thread::park(),
-        }
-    }
-}
-
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
     }
 }
 
