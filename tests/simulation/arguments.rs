@@ -17,6 +17,7 @@ Usage: tests/sim [--seed N | --seeds FROM..TO] [--days D] [--faults a,b,...] [--
   --without ...  leave these faults out
   --trace        tell the whole story
   --twice        run each seed twice, and compare the stories
+  --shrink       look for the fewest faults and days with which the seed still fails
   --first        end at the first seed that fails
   --everywhere K run the small world once for each kind of mishap at each K-th request to the store
   --threads N    how many seeds run at a time (default: number of cores)";
@@ -32,6 +33,8 @@ pub(crate) struct Arguments {
     pub(crate) twice: bool,
     /// Whether the first seed that fails ends the run.
     pub(crate) first: bool,
+    /// Looks for the fewest faults and days with which the first seed still fails.
+    pub(crate) shrink: bool,
     /// Runs small worlds with a mishap at each so manyth request.
     pub(crate) everywhere: Option<u64>,
     /// How many seeds run at a time.
@@ -50,6 +53,7 @@ impl Arguments {
             trace: false,
             twice: false,
             first: false,
+            shrink: false,
             everywhere: None,
             threads,
         };
@@ -82,6 +86,7 @@ impl Arguments {
                 "--without" => arguments.without = list(value()?),
                 "--trace" => arguments.trace = true,
                 "--twice" => arguments.twice = true,
+                "--shrink" => arguments.shrink = true,
                 "--first" => arguments.first = true,
                 other => return Err(format!("there is no option {other}")),
             }

@@ -28,6 +28,7 @@ mod process;
 mod reading;
 mod rules;
 mod seeds;
+mod shrink;
 mod site;
 mod small;
 mod store;

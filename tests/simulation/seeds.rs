@@ -15,6 +15,7 @@ use tokio::runtime::Builder;
 use crate::arguments::Arguments;
 use crate::everywhere;
 use crate::faults::{Enabled, Fault};
+use crate::shrink;
 use crate::story::Ending;
 use crate::world::{Plan, run as run_world};
 
@@ -23,6 +24,9 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     warm_up();
     if let Some(every) = arguments.everywhere {
         return everywhere::run(every, arguments.threads);
+    }
+    if arguments.shrink {
+        return shrink::run(arguments.plan(arguments.seeds.start).expect("checked"));
     }
     #[expect(clippy::disallowed_methods, reason = "how long the seeds really take")]
     let began = Instant::now();
@@ -132,7 +136,7 @@ fn warm_up() {
 }
 
 /// Runs a seed on a thread of its own.
-fn alone(plan: Plan) -> Ending {
+pub(crate) fn alone(plan: Plan) -> Ending {
     on_its_own(plan, run_world)
 }
 
