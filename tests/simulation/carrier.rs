@@ -1,6 +1,7 @@
 //! The transport of the simulated world: carries requests to Kombo and answers back, if they arrive.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::kombo::{Answer, Asked, Lies, refusal};
 use crate::life::Alive;
-use crate::network::{Fate, Journey, Network};
+use crate::network::{Fate, Journey, Network, Sender};
 
 /// The transport of one process.
 pub(crate) struct Carrier {
@@ -18,6 +19,43 @@ pub(crate) struct Carrier {
     pub(crate) network: Arc<Network>,
     /// Whether the process still lives.
     pub(crate) alive: Alive,
+    /// The run of a machine. `None` for an operator.
+    pub(crate) sender: Option<Sender>,
+    /// Until when an answer 429 has told the process to wait.
+    quiet_until_ms: AtomicI64,
+}
+
+impl Carrier {
+    /// Makes the transport of a process.
+    pub(crate) fn new(network: &Arc<Network>, alive: &Alive, sender: Option<Sender>) -> Self {
+        Self {
+            network: Arc::clone(network),
+            alive: alive.clone(),
+            sender,
+            quiet_until_ms: AtomicI64::new(0),
+        }
+    }
+
+    /// Checks that the wait of a 429 is over.
+    fn may_leave(&self) {
+        let left_ms = self.quiet_until_ms.load(Ordering::Relaxed) - self.network.clocks.true_now();
+        if left_ms > 1_000 {
+            let text =
+                format_args!("a request leaves {left_ms} ms before the wait of a 429 is over");
+            self.network.story.violated("wait", text);
+        }
+    }
+
+    /// Notes how long an answer 429 tells the process to wait.
+    fn learn(&self, arriving: &Arriving) {
+        let number = |name: &str| arriving.header(name)?.parse::<i64>().ok();
+        let told = number("retry-after").or_else(|| number("ratelimit-reset"));
+        let plausible = told.filter(|secs| arriving.status == 429 && (1..=3_600).contains(secs));
+        if let Some(secs) = plausible {
+            let until_ms = self.network.clocks.true_now() + secs * 1_000;
+            self.quiet_until_ms.fetch_max(until_ms, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Transport for Carrier {
@@ -27,7 +65,8 @@ impl Transport for Carrier {
         self.alive.or_never().await;
         let network = &self.network;
         let asked = Asked::read(request.url, request.integration.map(IntegrationId::as_str));
-        let journey = network.journey(&asked);
+        self.may_leave();
+        let journey = network.journey(&asked, self.sender);
         sleep(journey.way).await;
         match journey.fate {
             Fate::NeverConnects => return Err(lost(LostAnswer::Connect)),
@@ -41,19 +80,24 @@ impl Transport for Carrier {
             }
             _ => {}
         }
-        let back = journey.back;
-        let arriving = journey.arriving(&asked, network);
+        let (work, back) = (journey.work, journey.back);
+        let date = journey.date;
+        let mut arriving = journey.arriving(&asked, network);
+        sleep(work).await;
+        let date = date.at(network.clocks.true_now());
+        (arriving.headers).extend(date.map(|date| ("date", date)));
         let shown = asked.shown();
         let status = arriving.status;
         (network.story).tell("request", format_args!("{shown} -> {status}"));
         sleep(back).await;
         self.alive.or_never().await;
+        self.learn(&arriving);
         Ok(arriving)
     }
 }
 
 impl Journey {
-    /// Returns the answer, from the truth as it is now.
+    /// Returns the answer without its `Date`, from the truth as it is now.
     fn arriving(self, asked: &Asked, network: &Network) -> Arriving {
         let (truth, clocks) = (&network.truth, &network.clocks);
         let mut headers = Vec::new();
@@ -70,9 +114,6 @@ impl Journey {
             Fate::Answered(lies) => asked.answer(truth, self.paging, lies, clocks),
             _ => asked.answer(truth, self.paging, Lies::default(), clocks),
         };
-        // The instant at which Kombo read its data is the one that `Date` tells.
-        let date = self.date.at(clocks.true_now());
-        headers.extend(date.map(|date| ("date", date)));
         let mut body = Bytes::from(answer.body);
         if breaks_within {
             body.truncate(body.len() / 2);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::events::Event;
 use crate::faults::Fault;
-use crate::truth::{ENDPOINTS, Form, Listed, Standing};
+use crate::truth::{ENDPOINTS, Form, Listed, Record, Standing};
 use crate::world::World;
 
 impl World {
@@ -99,32 +99,42 @@ impl World {
         self.announce(customer, model);
     }
 
-    /// Deletes nearly all records of a table at once, as a scope that was narrowed does.
+    /// Deletes all records of a table, at once or in parts, as a scope that was narrowed does.
     pub(crate) fn mass_deletion(&mut self) {
         let customer = self.some_customer();
         let model = self.some_model(customer);
+        let left = if self.dice.per_mille(500) { 0 } else { 3 };
+        self.delete_part(customer, model, left);
+        self.again(Event::MassDeletion);
+    }
+
+    /// Deletes one part of the records of a table. `left` parts follow.
+    pub(crate) fn delete_part(&mut self, customer: usize, model: usize, left: u32) {
         let endpoint = ENDPOINTS[model].name;
         let now_ms = self.clocks.true_now();
         let mut customers = self.truth.lock();
-        let table = customers[customer]
-            .tables
-            .get_mut(endpoint)
-            .expect("its own");
-        let mut deleted = 0;
-        for record in &mut table.records {
-            let last = *record.versions.last().expect("each has one");
-            if last.form == Form::Live {
-                record.change(now_ms, now_ms, Form::Deleted(now_ms));
-                deleted += 1;
-            }
+        let table = customers[customer].tables.get_mut(endpoint);
+        let records = &mut table.expect("its own").records;
+        let is_live =
+            |record: &&mut Record| record.versions.last().map(|it| it.form) == Some(Form::Live);
+        let live: Vec<&mut Record> = records.iter_mut().filter(is_live).collect();
+        let part = live.len() / (left as usize + 1);
+        for record in live.into_iter().take(part) {
+            record.change(now_ms, now_ms, Form::Deleted(now_ms));
         }
         drop(customers);
-        self.story.tell(
-            Fault::MassDeletion.label(),
-            format_args!("{deleted} records of {endpoint} of {customer}"),
-        );
+        let text = format!("{part} records of {endpoint} of {customer}");
+        self.story.tell(Fault::MassDeletion.label(), text);
         self.announce(customer, model);
-        self.again(Event::MassDeletion);
+        if left > 0 {
+            let wait = self.some_time(Duration::from_hours(3));
+            let next = Event::PartialDeletion {
+                customer,
+                model,
+                left: left - 1,
+            };
+            self.plan_in(wait, next);
+        }
     }
 
     pub(crate) fn model_off(&mut self) {

@@ -95,6 +95,12 @@ impl Depot {
         }
     }
 
+    /// Notes that an object was deleted, and shows it to the observer.
+    pub(crate) fn deleted(&self, path: &Path) {
+        self.story.count("objects-deleted");
+        self.observer.deleted(path);
+    }
+
     /// Notes that an object was written, and shows it to the observer.
     pub(crate) fn written(&self, path: &Path) {
         let now_ms = self.clocks.true_now();

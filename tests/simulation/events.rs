@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::clocks::wrong_by;
 use crate::dice::Dice;
+use crate::faults::Fault;
 use crate::operator::{self, Verb};
 use crate::world::World;
 
@@ -34,6 +35,22 @@ pub(crate) enum Event {
     SetClock,
     Operate,
     MassDeletion,
+    Outage,
+    OutageOver {
+        hours: u64,
+    },
+    /// A part of a mass deletion.
+    PartialDeletion {
+        customer: usize,
+        model: usize,
+        left: u32,
+    },
+    /// A webhook was taken some minutes ago.
+    Prompt {
+        customer: usize,
+        model: usize,
+        taken_ms: i64,
+    },
     /// A few changes, and no next ones.
     Once,
     /// One verb, and no next one.
@@ -76,6 +93,18 @@ impl World {
             Event::SetClock => self.set_clock(),
             Event::Operate => self.operate(),
             Event::MassDeletion => self.mass_deletion(),
+            Event::PartialDeletion {
+                customer,
+                model,
+                left,
+            } => self.delete_part(customer, model, left),
+            Event::Outage => self.outage(),
+            Event::OutageOver { hours } => self.outage_is_over(hours),
+            Event::Prompt {
+                customer,
+                model,
+                taken_ms,
+            } => self.must_be_prompt(customer, model, taken_ms),
             Event::Once => (0..3).for_each(|_| self.change()),
             Event::Run(verb) => self.run_verb(verb),
         }
@@ -95,6 +124,26 @@ impl World {
         let time = self.some_time(Duration::from_hours(5));
         self.plan_in(time, Event::TakeKey);
         self.again(Event::RefuseKey);
+    }
+
+    fn outage(&mut self) {
+        let hours = self.dice.number(1..9);
+        (self.story).tell("outage", format_args!("Kombo fails for {hours} h"));
+        self.story.count(Fault::Outage.label());
+        let time = Duration::from_hours(hours);
+        self.site.network.fail_for(time);
+        self.plan_in(time, Event::OutageOver { hours });
+        self.again(Event::Outage);
+    }
+
+    /// Checks that the program did not storm a Kombo that fails.
+    fn outage_is_over(&mut self, hours: u64) {
+        let requests = self.site.network.outage_is_over();
+        let machines = self.walls.len() as u64;
+        if requests > machines * (100 + hours * 120) {
+            let text = format_args!("{requests} requests while Kombo failed for {hours} h");
+            self.story.violated("retries", text);
+        }
     }
 
     fn set_clock(&mut self) {

@@ -42,6 +42,7 @@ faults! {
     LostAnswers "lost-answers" "The connection breaks before or within an answer, or no answer comes."
     WrongDate "wrong-date" "The `Date` of an answer is missing, ahead, behind, or absurd."
     ModelOff "model-off" "The customer switches a model off for a while."
+    Outage "outage" "Kombo answers nothing but 503 for hours."
     Paused "paused" "An integration is inactive for a while, or its login is refused."
     KeyRefused "key-refused" "Kombo refuses the API key for a while."
     WallClock "wall-clock" "The machine's clock is wrong, and is set while the program runs."
@@ -59,6 +60,24 @@ faults! {
     Operator "operator" "An operator runs verbs at bad times: fold, upkeep, backfill, repair."
 }
 
+/// What keeps fetches from beginning, or gives the work to another machine.
+const HINDRANCES: [Fault; 14] = [
+    Fault::RateLimited,
+    Fault::ServerErrors,
+    Fault::LostAnswers,
+    Fault::ModelOff,
+    Fault::Outage,
+    Fault::Paused,
+    Fault::KeyRefused,
+    Fault::WebhookForged,
+    Fault::StoreFails,
+    Fault::StoreForgets,
+    Fault::StoreSlow,
+    Fault::StoreAway,
+    Fault::TwoProcesses,
+    Fault::WithoutLease,
+];
+
 /// The faults of one seed.
 #[derive(Clone, Debug)]
 pub(crate) struct Enabled(BTreeSet<Fault>);
@@ -73,8 +92,23 @@ impl Enabled {
             8..16 => 300,
             _ => 600,
         };
-        let drawn = Fault::ALL.iter().filter(|_| dice.per_mille(share));
+        // One seed in five is gentle: there each webhook must be answered by a fetch within minutes.
+        let is_gentle = dice.per_mille(200);
+        let possible = |fault: &&Fault| !(is_gentle && HINDRANCES.contains(fault));
+        let drawn = Fault::ALL.iter().filter(possible);
+        let drawn = drawn.filter(|_| dice.per_mille(share));
         Self(drawn.copied().collect())
+    }
+
+    /// Returns whether nothing keeps a fetch from beginning within minutes.
+    pub(crate) fn are_gentle(&self) -> bool {
+        let crashes = [Fault::CrashAtEffect, Fault::CrashAtInstant, Fault::Restart];
+        self.are_gentle_but_for_crashes() && !crashes.iter().any(|fault| self.has(*fault))
+    }
+
+    /// Returns whether nothing but crashes and restarts keeps a fetch from beginning within minutes.
+    pub(crate) fn are_gentle_but_for_crashes(&self) -> bool {
+        !HINDRANCES.iter().any(|fault| self.has(*fault))
     }
 
     /// Returns only the given faults.

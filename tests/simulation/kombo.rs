@@ -41,6 +41,7 @@ pub(crate) struct Asked {
     pub(crate) ids: Vec<String>,
     cursor: Option<String>,
     page_size: usize,
+    includes_deleted: bool,
 }
 
 /// An answer with its body, before anything happens to it on the way.
@@ -73,6 +74,7 @@ impl Asked {
                 .filter(|id| !id.is_empty())
                 .map(str::to_owned)
                 .collect(),
+            includes_deleted: value("include_deleted").as_deref() == Some("true"),
             cursor: value("cursor"),
             page_size: value("page_size")
                 .and_then(|size| size.parse().ok())
@@ -145,6 +147,9 @@ impl Asked {
         let left_out = |id: &str| lies.ids && crate::dice::mixed(1, id).is_multiple_of(2);
         let is_wanted = |row: &Row<'_>| {
             let id = row.record.id.as_str();
+            if row.is_deleted() && !self.includes_deleted {
+                return false;
+            }
             let by_ids = wanted.is_empty() || (wanted.contains(id) && !left_out(id));
             let after = self.updated_after_ms;
             by_ids && after.is_none_or(|after| row.changed_ms().is_some_and(|at| at > after))

@@ -22,6 +22,7 @@ mod kombo;
 mod life;
 mod mishap;
 mod network;
+mod observations;
 mod observer;
 mod operator;
 mod process;

@@ -1,20 +1,23 @@
 //! What happens to a request on its way to Kombo and back, and what all requests share.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::clocks::Clocks;
+use crate::clocks::{Clocks, shown};
 use crate::dice::{Dice, mixed};
 use crate::faults::{Enabled, Fault};
 use crate::kombo::{Asked, Lies, Paging};
 use crate::story::Story;
-use crate::truth::Truth;
+use crate::truth::{Standing, Truth};
 
 /// Requests that Kombo allows in a window, in this world.
 pub(crate) const LIMIT: usize = 300;
 
 const WINDOW_MS: i64 = 60_000;
+
+/// A machine that lost the lease cannot have it again sooner: the other one would have to be silent for longer.
+const LEAST_SILENCE_MS: i64 = 300_000;
 
 /// All that requests of all processes share.
 pub(crate) struct Network {
@@ -25,6 +28,7 @@ pub(crate) struct Network {
     /// What happened.
     pub(crate) story: Story,
     seed: u64,
+    with_lease: bool,
     state: Mutex<NetworkNow>,
 }
 
@@ -34,6 +38,20 @@ struct NetworkNow {
     /// When the requests of the last window left.
     sent_ms: VecDeque<i64>,
     key_is_refused: bool,
+    /// Until when Kombo fails, and how many requests were sent meanwhile.
+    outage: Option<(i64, u64)>,
+    /// When each table was asked for last, by integration and path.
+    asked_ms: HashMap<(String, String), i64>,
+    /// Who sent last, and when each run of a machine sent last.
+    sender: Option<Sender>,
+    senders_ms: HashMap<Sender, i64>,
+}
+
+/// One run of the program on a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Sender {
+    pub(crate) machine: usize,
+    pub(crate) run: u64,
 }
 
 impl Network {
@@ -50,11 +68,16 @@ impl Network {
             clocks,
             story,
             seed,
+            with_lease: !faults.has(Fault::WithoutLease),
             state: Mutex::new(NetworkNow {
                 faults: faults.clone(),
                 dice: Dice::of(seed, "network"),
                 sent_ms: VecDeque::new(),
                 key_is_refused: false,
+                outage: None,
+                asked_ms: HashMap::new(),
+                sender: None,
+                senders_ms: HashMap::new(),
             }),
         })
     }
@@ -64,7 +87,25 @@ impl Network {
         self.with(|now| {
             now.faults = Enabled::only(&[]).expect("none");
             now.key_is_refused = false;
+            now.outage = None;
         });
+    }
+
+    /// Lets Kombo fail for a while.
+    pub(crate) fn fail_for(&self, time: Duration) {
+        let until_ms = self.clocks.true_now() + millis(time);
+        self.with(|now| now.outage = Some((until_ms, 0)));
+    }
+
+    /// Returns how many requests were sent while Kombo failed.
+    pub(crate) fn outage_is_over(&self) -> u64 {
+        self.with(|now| now.outage.take().map_or(0, |(_, requests)| requests))
+    }
+
+    /// Returns when a table was asked for last.
+    pub(crate) fn asked_ms(&self, integration: &str, endpoint: &str) -> Option<i64> {
+        let table = (integration.to_owned(), format!("/{endpoint}"));
+        self.with(|now| now.asked_ms.get(&table).copied())
     }
 
     /// Lets Kombo refuse the key, or take it again.
@@ -76,15 +117,41 @@ impl Network {
         work(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Checks that each table that can be read was asked for since an instant.
+    pub(crate) fn must_have_asked(&self, rule: &'static str, since_ms: i64) {
+        let mut missing = Vec::new();
+        for customer in self.truth.lock().iter() {
+            let can_be_read = customer.standing == Standing::Active;
+            for (endpoint, table) in &customer.tables {
+                let asked_ms = self.asked_ms(&customer.id, endpoint);
+                let is_late = asked_ms.is_none_or(|at| at < since_ms);
+                if can_be_read && !table.is_off && is_late {
+                    missing.push(format!("{endpoint} of {}", customer.id));
+                }
+            }
+        }
+        for table in missing {
+            let since = shown(since_ms);
+            (self.story).violated(
+                rule,
+                format_args!("{table} was not asked for since {since}"),
+            );
+        }
+    }
+
     /// Decides what happens to a request.
-    pub(crate) fn journey(&self, asked: &Asked) -> Journey {
+    pub(crate) fn journey(&self, asked: &Asked, sender: Option<Sender>) -> Journey {
         self.with(|now| {
-            now.sent(self);
+            now.sent(self, asked);
+            if let Some(sender) = sender {
+                now.sent_by(sender, self);
+            }
             let ms = Duration::from_millis;
             Journey {
                 fate: now.fate(asked, self),
                 paging: self.paging(asked, &now.faults),
                 way: now.dice.time(ms(5)..ms(200)),
+                work: now.work(),
                 back: now.dice.time(ms(5)..ms(300)),
                 date: now.date(self),
             }
@@ -114,6 +181,8 @@ pub(crate) struct Journey {
     pub(crate) paging: Paging,
     /// How long the request travels.
     pub(crate) way: Duration,
+    /// How long Kombo takes from reading its data to answering.
+    pub(crate) work: Duration,
     /// How long the answer travels.
     pub(crate) back: Duration,
     pub(crate) date: ToldDate,
@@ -132,8 +201,12 @@ pub(crate) enum Fate {
 
 impl NetworkNow {
     /// Notes a request, and checks that the program keeps the rate.
-    fn sent(&mut self, network: &Network) {
+    fn sent(&mut self, network: &Network, asked: &Asked) {
         let now_ms = network.clocks.true_now();
+        if let Some(integration) = &asked.integration {
+            let table = (integration.clone(), asked.path.clone());
+            self.asked_ms.insert(table, now_ms);
+        }
         self.sent_ms.push_back(now_ms);
         while self
             .sent_ms
@@ -151,8 +224,45 @@ impl NetworkNow {
         }
     }
 
+    /// Checks that of two machines with a lease one sends.
+    fn sent_by(&mut self, sender: Sender, network: &Network) {
+        let now_ms = network.clocks.true_now();
+        let before = self.senders_ms.insert(sender, now_ms);
+        let was_other = self
+            .sender
+            .replace(sender)
+            .is_some_and(|last| last != sender);
+        let is_back_soon = before.is_some_and(|at| now_ms - at < LEAST_SILENCE_MS);
+        if network.with_lease && was_other && is_back_soon {
+            let machine = sender.machine;
+            (network.story).violated(
+                "lease",
+                format_args!("machine {machine} sends beside another one"),
+            );
+        }
+    }
+
+    /// Draws how long Kombo takes: some seconds at most, now and then longer.
+    fn work(&mut self) -> Duration {
+        let most = if self.dice.per_mille(30) {
+            40_000
+        } else {
+            2_000
+        };
+        Duration::from_millis(self.dice.number(0..most))
+    }
+
     fn fate(&mut self, asked: &Asked, network: &Network) -> Fate {
         let story = &network.story;
+        if let Some((until_ms, requests)) = &mut self.outage
+            && network.clocks.true_now() < *until_ms
+        {
+            *requests += 1;
+            return Fate::Bare(
+                503,
+                "<html><title>503 Service Temporarily Unavailable</title></html>",
+            );
+        }
         if self.key_is_refused {
             story.count(Fault::KeyRefused.label());
             return Fate::Refused(401, "PLATFORM.AUTHENTICATION_INVALID", Vec::new());
@@ -227,6 +337,7 @@ impl NetworkNow {
 }
 
 /// What the header `Date` tells.
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum ToldDate {
     Missing,
     Is(&'static str),
@@ -246,4 +357,9 @@ impl ToldDate {
             }
         }
     }
+}
+
+/// Returns a time in milliseconds.
+pub(crate) fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }

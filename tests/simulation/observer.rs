@@ -12,7 +12,8 @@ use serde_json::Value;
 
 use crate::clocks::Clocks;
 use crate::faults::Enabled;
-use crate::reading::{Found, decoded, read, rows_of};
+use crate::observations::Observations;
+use crate::reading::{Found, column_of, decoded, read, rows_of};
 use crate::store::is_log_entry;
 use crate::story::Story;
 use crate::truth::Truth;
@@ -29,6 +30,12 @@ pub(crate) struct Watched {
     pub(crate) faults: Enabled,
     /// The live files of each Delta table, by path: the partition's integration key.
     live: BTreeMap<String, BTreeMap<String, Option<String>>>,
+    /// When each file was removed from its table, by its path in the lake.
+    pub(crate) removed_ms: HashMap<String, i64>,
+    /// All observations that were ever visible.
+    pub(crate) observed: Observations,
+    /// How many rows each table has lost lately, and when.
+    pub(crate) losses: HashMap<(String, String), Vec<(i64, i64)>>,
     /// The next version of each Delta table.
     next: BTreeMap<String, u64>,
     /// The transactions of each Delta table, by table and identifier.
@@ -46,6 +53,9 @@ impl Observer {
             story,
             faults: faults.clone(),
             live: BTreeMap::new(),
+            removed_ms: HashMap::new(),
+            observed: Observations::default(),
+            losses: HashMap::new(),
             next: BTreeMap::new(),
             txns: HashMap::new(),
             got: HashMap::new(),
@@ -59,14 +69,14 @@ impl Observer {
         }
     }
 
+    /// Is told that an object is deleted.
+    pub(crate) fn deleted(&self, path: &Path) {
+        self.with(|watched| watched.deleted(path.as_ref()));
+    }
+
     /// Returns all rows of a Delta table that readers see.
     pub(crate) fn rows(&self, table: &str, objects: &InMemory) -> Vec<Found> {
-        let files = self.with(|watched| watched.live.get(table).cloned().unwrap_or_default());
-        let mut rows = Vec::new();
-        for (file, key) in files {
-            rows.extend(rows_of(&format!("{table}/{file}"), key.as_deref(), objects));
-        }
-        rows
+        self.with(|watched| watched.live_rows(table, objects))
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Watched) -> T) -> T {
@@ -113,6 +123,8 @@ impl Watched {
             if let Some(remove) = action.get("remove") {
                 removed += 1;
                 let file = decoded(remove["path"].as_str().unwrap_or_default());
+                self.removed_ms
+                    .insert(format!("{table}/{file}"), self.clocks.true_now());
                 self.live.entry(table.to_owned()).or_default().remove(&file);
             }
         }
@@ -128,6 +140,27 @@ impl Watched {
                 self.txn(table, app, txn["version"].as_i64().unwrap_or_default());
             }
         }
+        if table.ends_with("/current") {
+            self.folded(table, &actions, objects);
+        }
+    }
+
+    /// Returns the rows of a table that are live now.
+    pub(crate) fn live_rows(&self, table: &str, objects: &InMemory) -> Vec<Found> {
+        let files = self.live.get(table).into_iter().flatten();
+        let rows = files
+            .flat_map(|(file, key)| rows_of(&format!("{table}/{file}"), key.as_deref(), objects));
+        rows.collect()
+    }
+
+    /// Returns whether a path is that of a live file.
+    pub(crate) fn is_live(&self, path: &str) -> bool {
+        let mut tables = self.live.iter();
+        tables.any(|(table, files)| {
+            let file = path.strip_prefix(table.as_str());
+            let file = file.and_then(|rest| rest.strip_prefix('/'));
+            file.is_some_and(|file| files.contains_key(file))
+        })
     }
 
     fn add(&mut self, table: &str, add: &Value, objects: &InMemory) {
@@ -145,6 +178,9 @@ impl Watched {
             .entry(table.to_owned())
             .or_default()
             .insert(file, key.clone());
+        if table == "kombo_integrations" {
+            self.registered(&column_of(&path, "state", objects));
+        }
         let is_new = add["dataChange"].as_bool() != Some(false);
         if table.starts_with("kombo_") || !is_new {
             return;
@@ -152,7 +188,9 @@ impl Watched {
         let rows = rows_of(&path, key.as_deref(), objects);
         for row in &rows {
             self.row(table, row);
+            self.observed.add(table, row);
         }
+        self.observed_later(table, &rows);
         self.story.count("files-read");
     }
 }

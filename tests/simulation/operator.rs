@@ -128,12 +128,7 @@ async fn backfill(
     clock: Arc<dyn Clock>,
 ) -> Result<(), String> {
     let (network, alive) = (Arc::clone(&site.network), alive.clone());
-    let connect = move |_: &_, _: &_, _: &_| {
-        Ok(Carrier {
-            network: Arc::clone(&network),
-            alive: alive.clone(),
-        })
-    };
+    let connect = move |_: &_, _: &_, _: &_| Ok(Carrier::new(&network, &alive, None));
     let key = ApiKey::new("simulated").expect("a key");
     let request = &site.source.request;
     let api = HttpApi::over(&connect, site.source.api_url(), &key, request, clock);

@@ -26,6 +26,7 @@ use crate::dice::Dice;
 use crate::faults::Fault;
 use crate::life::Alive;
 use crate::mishap::{Mischief, Mishap};
+use crate::network::Sender;
 use crate::site::Site;
 use crate::store::Way;
 use crate::truth::{ENDPOINTS, Truth};
@@ -33,6 +34,9 @@ use crate::world::Mailbox;
 
 /// The secret that signs the webhooks of the world.
 pub(crate) const SECRET: &str = "a secret of the simulated world";
+
+/// Within this time after a start all tables are asked for.
+const SOON: Duration = Duration::from_mins(20);
 
 /// How long a process may take to end in order.
 const DRAIN: Duration = Duration::from_mins(1);
@@ -46,6 +50,8 @@ pub(crate) struct Machine {
     /// Takes webhooks while the program runs.
     pub(crate) mailbox: Mailbox,
     pub(crate) dice: Dice,
+    /// How often the program was started.
+    pub(crate) runs: u64,
     /// What goes wrong in the first run.
     pub(crate) mishap: Option<Mishap>,
 }
@@ -101,12 +107,20 @@ impl Machine {
             mailbox: Arc::clone(&self.mailbox),
             alive: alive.clone(),
             crash,
+            sender: Sender {
+                machine: self.name,
+                run: self.runs,
+            },
         };
+        self.runs += 1;
         tasks.spawn(program.run(stopped));
         let mut is_over = self.site.is_over.clone();
+        let started_ms = self.site.network.clocks.true_now();
+        let looked = self.look_soon(started_ms);
         let over = tokio::select! {
             biased;
             () = alive.ended() => Over::Crashed,
+            () = looked => Over::World,
             joined = tasks.join_next() => Over::Ended(joined.expect("one task")),
             _ = is_over.wait_for(|over| *over) => Over::World,
             () = sleep(lifetime) => if is_crash && !self.site.is_calm.load(Ordering::Relaxed) {
@@ -128,6 +142,16 @@ impl Machine {
             }
         }
         over
+    }
+
+    /// Some minutes after a start each table must have been asked for: nobody knows what happened before. Never ends.
+    async fn look_soon(&self, started_ms: i64) {
+        sleep(SOON).await;
+        let (network, faults) = (&self.site.network, &self.site.faults);
+        if faults.are_gentle_but_for_crashes() && !self.site.is_calm.load(Ordering::Relaxed) {
+            network.must_have_asked("start", started_ms);
+        }
+        std::future::pending::<()>().await;
     }
 
     /// Returns how long the program runs, whether it crashes then, and at which request to the store it crashes.
@@ -168,6 +192,7 @@ struct Program {
     mailbox: Mailbox,
     alive: Alive,
     crash: Option<Mishap>,
+    sender: Sender,
 }
 
 impl Program {
@@ -201,11 +226,9 @@ impl Program {
             verifier: Some(verifier()),
         };
         let (network, alive) = (Arc::clone(&site.network), self.alive.clone());
+        let sender = self.sender;
         let connect = move |_: &BaseUrl, _: &ApiKey, _: &kombo_source::api::ApiSettings| {
-            Ok(Carrier {
-                network: Arc::clone(&network),
-                alive: alive.clone(),
-            })
+            Ok(Carrier::new(&network, &alive, Some(sender)))
         };
         let connect: Arc<Connect<Carrier>> = Arc::new(connect);
         let config = KomboSourceConfig::new(site.source.clone(), endpoints).with_own_listener();

@@ -1,8 +1,8 @@
 //! Reads the lake by its own means: Parquet files and Delta log entries, straight from the objects in memory.
 
-use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Int64Type};
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -25,6 +25,8 @@ pub(crate) struct Found {
     pub(crate) op: String,
     /// The number of the version. `None` where the name is null.
     pub(crate) version: Option<u32>,
+    /// When the row was observed, in microseconds.
+    pub(crate) fetched_us: i64,
 }
 
 /// Returns the key of an integration.
@@ -49,6 +51,10 @@ pub(crate) fn rows_of(path: &str, key: Option<&str>, objects: &InMemory) -> Vec<
         let batch = batch.expect("rows");
         let [keys, ids, names, ops] =
             ["integration_key", "id", "name", "_op"].map(|name| texts(&batch, name));
+        let fetched = batch.column_by_name("_fetched_at").map(|fetched| {
+            let micros = cast(fetched, &DataType::Int64).expect("an instant");
+            micros.as_primitive::<Int64Type>().clone()
+        });
         for nth in 0..batch.num_rows() {
             let text = |texts: &Option<StringArray>| {
                 let texts = texts.as_ref().filter(|texts| texts.is_valid(nth));
@@ -61,10 +67,32 @@ pub(crate) fn rows_of(path: &str, key: Option<&str>, objects: &InMemory) -> Vec<
                 id: text(&ids).unwrap_or_default(),
                 op: text(&ops).unwrap_or_default(),
                 version: text(&names).as_deref().and_then(version_in),
+                fetched_us: fetched.as_ref().map_or(0, |fetched| fetched.value(nth)),
             });
         }
     }
     rows
+}
+
+/// Returns the texts of a column of a data file.
+pub(crate) fn column_of(path: &str, name: &str, objects: &InMemory) -> Vec<String> {
+    let Some(bytes) = read(objects, path) else {
+        return Vec::new();
+    };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes);
+    let reader = reader.and_then(ParquetRecordBatchReaderBuilder::build);
+    let batches = reader
+        .expect("a Parquet file")
+        .map(|batch| batch.expect("rows"));
+    let columns = batches.filter_map(|batch| texts(&batch, name));
+    let owned = |texts: StringArray| {
+        texts
+            .iter()
+            .flatten()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    columns.flat_map(owned).collect()
 }
 
 fn texts(batch: &RecordBatch, name: &str) -> Option<StringArray> {

@@ -20,6 +20,13 @@ const LONG_MS: i64 = 48 * 3_600_000;
 /// A change of more rows than this, and of more than a tenth of a table, is held back.
 const GUARDED_ROWS: i64 = 100;
 
+/// A file that was removed from its table stays for readers of earlier versions: twice the full interval, less some time
+/// for clocks that are wrong.
+const GRACE_MS: i64 = 95 * 3_600_000;
+
+/// Rows that are lost within this time count together.
+const LOSSES_MS: i64 = 22 * 3_600_000;
+
 /// After this time a second look may confirm a change that was held back.
 const CONFIRMED_MS: i64 = 23 * 3_600_000;
 
@@ -158,8 +165,14 @@ impl Watched {
     }
 
     /// Checks that a fold does not remove many rows at once, unless most of them are gone for a day.
-    fn guarded(&self, table: &str, key: &str, lost: i64, rows: i64) {
-        let old_ms = self.clocks.true_now() - CONFIRMED_MS;
+    fn guarded(&mut self, table: &str, key: &str, lost: i64, rows: i64) {
+        let now_ms = self.clocks.true_now();
+        let old_ms = now_ms - CONFIRMED_MS;
+        let losses = (self.losses).entry((table.to_owned(), key.to_owned()));
+        let losses = losses.or_default();
+        losses.retain(|(at, _)| *at > now_ms - LOSSES_MS);
+        losses.push((now_ms, lost.max(0)));
+        let lost: i64 = losses.iter().map(|(_, lost)| lost).sum();
         let customers = self.truth.lock();
         let owner = customers
             .iter()
@@ -174,9 +187,49 @@ impl Watched {
         let long_gone = i64::try_from(long_gone.filter(is_long_gone).count()).unwrap_or(0);
         let sudden = lost - long_gone;
         if sudden > GUARDED_ROWS && sudden > rows / 10 {
-            let text = format!("{lost} of {rows} rows of {table} vanish from {key} at once");
+            let text = format!("{lost} of {rows} rows of {table} vanish from {key} within a day");
             drop(customers);
             self.story.violated("guard", text);
+        }
+    }
+
+    /// Checks the states of the registry: no integration of the world is ever deleted.
+    pub(crate) fn registered(&self, states: &[String]) {
+        if states.iter().any(|state| state == "deleted") {
+            let text = "an integration is stored as deleted, and Kombo has never said so";
+            self.story.violated("deletion", text);
+        }
+    }
+
+    /// Checks that the rows of an entry of `deltas` were observed after all rows before it.
+    pub(crate) fn observed_later(&self, table: &str, rows: &[Found]) {
+        if !table.ends_with("/deltas") {
+            return;
+        }
+        for row in rows {
+            let app = format!("kombo/{}/seen", row.key);
+            let seen = self.txns.get(&(table.to_owned(), app));
+            if seen.is_some_and(|seen| row.fetched_us <= *seen) {
+                let text = format_args!("{} comes to {table} after later observations", row.id);
+                return self.story.violated("order", text);
+            }
+        }
+    }
+
+    /// Checks that a data file is deleted only long after it was removed from its table.
+    pub(crate) fn deleted(&self, path: &str) {
+        if path.starts_with("kombo_") || path.contains("_delta_log") {
+            return;
+        }
+        if self.is_live(path) {
+            return self
+                .story
+                .violated("grace", format_args!("{path} is deleted and live"));
+        }
+        let removed_ms = self.removed_ms.get(path);
+        if removed_ms.is_some_and(|at| self.clocks.true_now() - at < GRACE_MS) {
+            let text = format_args!("{path} is deleted soon after it was removed from its table");
+            self.story.violated("grace", text);
         }
     }
 }

@@ -208,7 +208,7 @@ impl ObjectStore for Way {
                     .delete_stream(stream::iter([Ok(path.clone())]).boxed());
                 let work = async move { work.try_collect::<Vec<_>>().await };
                 way.call("delete", &path, false, work).await?;
-                way.depot.story.count("objects-deleted");
+                way.depot.deleted(&path);
                 Ok(path)
             }
         });

@@ -66,7 +66,8 @@ impl World {
             model,
             tries: tries + 1,
         });
-        self.post(&body.to_string(), again);
+        let prompt = self.plan.faults.are_gentle().then_some((customer, model));
+        self.post(&body.to_string(), again, prompt);
     }
 
     /// Sends Kombo's own word that an integration is deleted, which it is not.
@@ -85,12 +86,17 @@ impl World {
                 "deleted_at": shown(self.clocks.true_now()),
             },
         });
-        self.post(&body.to_string(), None);
+        self.post(&body.to_string(), None, None);
         self.again(Event::Forge { customer });
     }
 
     /// Sends a signed webhook to one of the machines. What is not taken may be sent again.
-    pub(crate) fn post(&mut self, body: &str, again: Option<Event>) {
+    pub(crate) fn post(
+        &mut self,
+        body: &str,
+        again: Option<Event>,
+        prompt: Option<(usize, usize)>,
+    ) {
         let nth = self.dice.place(self.mailboxes.len());
         let door = self.entrance(nth);
         let signature = WebhookSecret::new(SECRET)
@@ -100,7 +106,7 @@ impl World {
         let proof = verifier();
         let body = proof.verify(body.as_bytes(), &signature);
         let webhook = parse(body.expect("signed")).expect("a webhook");
-        let story = self.story.clone();
+        let (story, clocks) = (self.story.clone(), self.clocks.clone());
         let Some(door) = door else {
             story.tell("webhook", format_args!("no answer of machine {nth}"));
             self.delivering.spawn(std::future::ready(again));
@@ -120,7 +126,15 @@ impl World {
                     }
                 ),
             );
-            if is_taken { None } else { again }
+            if !is_taken {
+                return again;
+            }
+            let taken_ms = clocks.true_now();
+            prompt.map(|(customer, model)| Event::Prompt {
+                customer,
+                model,
+                taken_ms,
+            })
         });
     }
 }

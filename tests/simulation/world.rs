@@ -21,6 +21,7 @@ use crate::faults::{Enabled, Fault};
 use crate::mishap::Mishap;
 use crate::network::Network;
 use crate::observer::Observer;
+use crate::operator::{self, Verb};
 use crate::process::Machine;
 use crate::site::{Site, lake_settings, source_settings};
 use crate::story::{Ending, Story};
@@ -28,6 +29,9 @@ use crate::truth::{Standing, Truth};
 
 /// How long the world goes on without faults and changes, so that the lake can converge.
 const CALM: Duration = Duration::from_hours(60);
+
+/// Within this time after a webhook was taken, its table is asked for.
+const PROMPT: Duration = Duration::from_mins(15);
 
 /// What a run simulates.
 #[derive(Clone, Debug)]
@@ -56,7 +60,7 @@ pub(crate) struct World {
     pub(crate) machines: JoinSet<()>,
     /// What the operator runs at present.
     pub(crate) verbs: JoinSet<()>,
-    /// Webhooks on their way. Returns what is sent again, or `None` once it has been taken.
+    /// Webhooks on their way. Each returns what is sent again, or what is checked once it has been taken.
     pub(crate) delivering: JoinSet<Option<Event>>,
     /// Counts the planned events.
     pub(crate) number: u64,
@@ -142,11 +146,15 @@ impl World {
         self.until(busy).await;
         self.calm();
         self.until(busy + calm).await;
+        self.must_have_heartbeats(calm);
         self.end.send_replace(true);
         while self.machines.join_next().await.is_some() {}
         while self.verbs.join_next().await.is_some() {}
-        self.judge(&self.observer);
+        self.judge(&self.observer, "converged");
         self.look_for_damage().await;
+        // `current` can be made again from the rows that are kept.
+        operator::run(self.site.clone(), Verb::Rebuild, Dice::of(0, "rebuild")).await;
+        self.judge(&self.observer, "rebuilt");
         self.story.end()
     }
 
@@ -165,6 +173,7 @@ impl World {
                 site: self.site.clone(),
                 name,
                 dice,
+                runs: 0,
                 mishap: self.plan.mishap,
             };
             self.walls.push(machine.clock.clone());
@@ -191,6 +200,7 @@ impl World {
             (Fault::WebhookForged, Event::Forge { customer: 0 }),
             (Fault::Operator, Event::Operate),
             (Fault::MassDeletion, Event::MassDeletion),
+            (Fault::Outage, Event::Outage),
         ];
         for (fault, event) in kinds {
             if self.plan.faults.has(fault) {
@@ -218,9 +228,12 @@ impl World {
             tokio::select! {
                 biased;
                 Some(delivered) = self.delivering.join_next(), if !self.delivering.is_empty() => {
-                    if let Some(again) = delivered.expect("no panic") {
-                        let wait = self.dice.time(Duration::from_secs(5)..Duration::from_mins(10));
-                        self.plan_in(wait, again);
+                    if let Some(next) = delivered.expect("no panic") {
+                        let wait = match next {
+                            Event::Prompt { .. } => PROMPT,
+                            _ => self.dice.time(Duration::from_secs(5)..Duration::from_mins(10)),
+                        };
+                        self.plan_in(wait, next);
                     }
                 }
                 () = sleep_until(next) => {
