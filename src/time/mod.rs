@@ -139,7 +139,7 @@ pub struct ObservedAt(Ticks);
 
 impl ObservedAt {
     /// The earliest possible instant, before every other one.
-    pub const EARLIEST: Self = Self(Ticks::LEAST);
+    pub const EARLIEST: Self = Self(Ticks::new(i64::MIN + 1));
 
     /// Wraps microseconds since the epoch.
     #[must_use]

@@ -8,11 +8,16 @@ use crate::truth::{ENDPOINTS, Form, Listed, Record, Standing};
 use crate::world::World;
 
 impl World {
-    /// Changes one record, or a few at once.
+    /// Changes one record. Often a few more follow within a minute, as a sync of Kombo writes them: while the first ones
+    /// are fetched.
     pub(crate) fn change_some(&mut self) {
-        let burst = if self.dice.per_mille(100) { 12 } else { 1 };
-        for _ in 0..burst {
-            self.change();
+        self.change();
+        if self.dice.per_mille(300) {
+            let more = self.dice.number(2..10);
+            for _ in 0..more {
+                let wait = self.dice.time(Duration::ZERO..Duration::from_mins(1));
+                self.plan_in(wait, Event::One);
+            }
         }
         self.again(Event::Change);
     }

@@ -51,6 +51,8 @@ pub(crate) enum Event {
         model: usize,
         taken_ms: i64,
     },
+    /// One change more, and no next one.
+    One,
     /// A few changes, and no next ones.
     Once,
     /// One verb, and no next one.
@@ -105,6 +107,7 @@ impl World {
                 model,
                 taken_ms,
             } => self.must_be_prompt(customer, model, taken_ms),
+            Event::One => self.change(),
             Event::Once => (0..3).for_each(|_| self.change()),
             Event::Run(verb) => self.run_verb(verb),
         }
