@@ -22,6 +22,19 @@ Usage: tests/sim [--seed N | --seeds FROM..TO] [--days D] [--faults a,b,...] [--
   --everywhere K run the small world once for each kind of mishap at each K-th request to the store
   --threads N    how many seeds run at a time (default: number of cores)";
 
+/// What to do with the seeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Run them all.
+    Seeds,
+    /// Run them until one fails.
+    UntilFirst,
+    /// Look for the fewest faults and days with which the first seed still fails.
+    Shrink,
+    /// Run small worlds with a mishap at each so manyth request to the store, in place of seeds.
+    Everywhere(u64),
+}
+
 /// What to run.
 #[derive(Clone, Debug)]
 pub(crate) struct Arguments {
@@ -31,12 +44,7 @@ pub(crate) struct Arguments {
     without: Vec<String>,
     trace: bool,
     pub(crate) twice: bool,
-    /// Whether the first seed that fails ends the run.
-    pub(crate) first: bool,
-    /// Looks for the fewest faults and days with which the first seed still fails.
-    pub(crate) shrink: bool,
-    /// Runs small worlds with a mishap at each so manyth request.
-    pub(crate) everywhere: Option<u64>,
+    pub(crate) task: Task,
     /// How many seeds run at a time.
     pub(crate) threads: usize,
 }
@@ -52,9 +60,7 @@ impl Arguments {
             without: Vec::new(),
             trace: false,
             twice: false,
-            first: false,
-            shrink: false,
-            everywhere: None,
+            task: Task::Seeds,
             threads,
         };
         while let Some(name) = given.next() {
@@ -81,13 +87,15 @@ impl Arguments {
                 "--threads" => {
                     arguments.threads = usize::try_from(number(value()?)?).unwrap_or(1).max(1);
                 }
-                "--everywhere" => arguments.everywhere = Some(number(value()?)?.max(1)),
+                "--everywhere" => {
+                    arguments.task = Task::Everywhere(number(value()?)?.max(1));
+                }
                 "--faults" => arguments.only = Some(list(value()?)),
                 "--without" => arguments.without = list(value()?),
                 "--trace" => arguments.trace = true,
                 "--twice" => arguments.twice = true,
-                "--shrink" => arguments.shrink = true,
-                "--first" => arguments.first = true,
+                "--shrink" => arguments.task = Task::Shrink,
+                "--first" => arguments.task = Task::UntilFirst,
                 other => return Err(format!("there is no option {other}")),
             }
         }

@@ -42,10 +42,10 @@ impl Observations {
 
     /// Returns what `current` holds of an integration once it is folded up to these instants: the version of each record
     /// whose newest observation is an upsert.
-    fn current(&self, folder: &str, key: &str, upto: Folded) -> BTreeMap<String, u32> {
-        let records = self.0.get(&(folder.to_owned(), key.to_owned()));
+    fn current(&self, endpoint: &str, key: &str, upto: Folded) -> BTreeMap<String, u32> {
+        let records = self.0.get(&(endpoint.to_owned(), key.to_owned()));
         let newest = |seen: &Vec<Observation>| {
-            let folded = seen.iter().filter(|one| {
+            let seen = seen.iter().filter(|one| {
                 let limit = if one.is_of_snapshot {
                     upto.snapshot_us
                 } else {
@@ -53,7 +53,7 @@ impl Observations {
                 };
                 one.fetched_us <= limit
             });
-            folded.max_by_key(|one| one.fetched_us).cloned()
+            seen.max_by_key(|one| one.fetched_us).cloned()
         };
         let records = records.into_iter().flatten();
         let newest = records.filter_map(|(id, seen)| Some((id.clone(), newest(seen)?)));

@@ -12,7 +12,7 @@ use kombo_source::chance::seeded;
 use kombo_source::cpu::all_here;
 use tokio::runtime::Builder;
 
-use crate::arguments::Arguments;
+use crate::arguments::{Arguments, Task};
 use crate::everywhere;
 use crate::faults::{Enabled, Fault};
 use crate::shrink;
@@ -22,11 +22,13 @@ use crate::world::{Plan, run as run_world};
 /// Runs all seeds. The exit code is 1 if one of them broke a rule.
 pub(crate) fn run(arguments: &Arguments) -> ExitCode {
     warm_up();
-    if let Some(every) = arguments.everywhere {
-        return everywhere::run(every, arguments.threads);
-    }
-    if arguments.shrink {
-        return shrink::run(arguments.plan(arguments.seeds.start).expect("checked"));
+    match arguments.task {
+        Task::Everywhere(every) => return everywhere::run(every, arguments.threads),
+        Task::Shrink => {
+            let plan = arguments.plan(arguments.seeds.start);
+            return shrink::run(plan.expect("checked"));
+        }
+        Task::Seeds | Task::UntilFirst => {}
     }
     #[expect(clippy::disallowed_methods, reason = "how long the seeds really take")]
     let began = Instant::now();
@@ -49,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> ExitCode {
         drop(done);
         for (seed, ending) in results {
             totals.add(arguments, seed, &ending);
-            if totals.failed > 0 && arguments.first {
+            if totals.failed > 0 && arguments.task == Task::UntilFirst {
                 next.store(arguments.seeds.end, Ordering::Relaxed);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::faults::Fault;
 use crate::seeds::alone;
 use crate::story::Ending;
 use crate::world::Plan;
@@ -39,7 +40,7 @@ pub(crate) fn run(mut plan: Plan) -> ExitCode {
             too_few = days;
         }
     }
-    let faults: Vec<&str> = plan.faults.iter().map(|fault| fault.label()).collect();
+    let faults: Vec<&str> = plan.faults.iter().map(Fault::label).collect();
     let faults = if faults.is_empty() {
         "none".to_owned()
     } else {
