@@ -51,6 +51,7 @@ mod validate;
 mod wait_view;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::backfill::BackfillSettings;
 use crate::catalog::Catalog;
@@ -62,6 +63,13 @@ use cli_error::{CliError, FAILED};
 use logs::LogLimit;
 use session::Session;
 use terminal::Terminal;
+
+/// How long the program waits at its end for threads that still work. A second Ctrl-C must not wait for a file that is
+/// still being compressed.
+///
+/// Not zero: threads that end in this time are joined. Otherwise they are detached, and glibc may read the memory of a thread
+/// that ends at the very moment at which it is detached, after that memory is gone.
+const LAST_THREADS: Duration = Duration::from_millis(250);
 
 /// Runs the program with the process's arguments.
 #[must_use]
@@ -91,8 +99,7 @@ pub fn main() -> ExitCode {
         }
     };
     let ended = runtime.block_on(run(args, &limit));
-    // A second Ctrl-C must not wait for a file that is still being compressed.
-    runtime.shutdown_background();
+    runtime.shutdown_timeout(LAST_THREADS);
     match ended {
         Ok(code) => code.into(),
         Err(failure) => {
