@@ -8,7 +8,8 @@ use tokio::task::unconstrained;
 
 use super::is_all_here;
 
-/// Waits for something that another thread brings. Within [`all_here`](super::all_here) nothing else happens on this thread meanwhile.
+/// Waits for something that another thread brings. Within [`all_here`](super::all_here) nothing else happens on this
+/// thread meanwhile.
 pub(crate) async fn from_apart<F: Future>(brought: F) -> F::Output {
     if is_all_here() {
         // A task that has used up its share of time would never be ready otherwise.

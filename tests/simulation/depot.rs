@@ -13,6 +13,7 @@ use crate::clocks::Clocks;
 use crate::dice::{Dice, mixed};
 use crate::faults::{Enabled, Fault};
 use crate::mishap::Mischief;
+use crate::network::millis;
 use crate::observer::Observer;
 use crate::story::Story;
 
@@ -34,7 +35,6 @@ struct DepotNow {
     modified_ms: HashMap<Path, i64>,
     away_until_ms: i64,
     clock_ahead_ms: i64,
-    operations: u64,
 }
 
 impl Depot {
@@ -64,7 +64,6 @@ impl Depot {
                 modified_ms: HashMap::new(),
                 away_until_ms: 0,
                 clock_ahead_ms,
-                operations: 0,
             }),
         })
     }
@@ -79,7 +78,7 @@ impl Depot {
 
     /// Puts the store out of reach for a while.
     pub(crate) fn go_away(&self, time: Duration) {
-        let until = self.clocks.true_now() + i64::try_from(time.as_millis()).unwrap_or(0);
+        let until = self.clocks.true_now() + millis(time);
         self.with(|now| now.away_until_ms = until);
     }
 
@@ -123,7 +122,6 @@ impl Depot {
     ) -> (Option<Mischief>, Duration) {
         let now_ms = self.clocks.true_now();
         let (faults, number, is_away) = self.with(|now| {
-            now.operations += 1;
             let number = now.asked.entry((operation, path.clone())).or_default();
             *number += 1;
             (now.faults.clone(), *number, now_ms < now.away_until_ms)

@@ -12,9 +12,12 @@ use crate::story::Story;
 use crate::truth::{Standing, Truth};
 
 /// Requests that Kombo allows in a window, in this world.
-pub(crate) const LIMIT: usize = 300;
+const LIMIT: usize = 300;
 
 const WINDOW_MS: i64 = 60_000;
+
+/// What a load balancer answers.
+const UNAVAILABLE: &str = "<html><title>503 Service Temporarily Unavailable</title></html>";
 
 /// A machine that lost the lease cannot have it again sooner: the other one would have to be silent for longer.
 const LEAST_SILENCE_MS: i64 = 300_000;
@@ -258,10 +261,7 @@ impl NetworkNow {
             && network.clocks.true_now() < *until_ms
         {
             *requests += 1;
-            return Fate::Bare(
-                503,
-                "<html><title>503 Service Temporarily Unavailable</title></html>",
-            );
+            return Fate::Bare(503, UNAVAILABLE);
         }
         if self.key_is_refused {
             story.count(Fault::KeyRefused.label());
@@ -286,10 +286,7 @@ impl NetworkNow {
         }
         if self.happens(Fault::ServerErrors, 20, story) {
             return match self.dice.number(0..4) {
-                0 => Fate::Bare(
-                    503,
-                    "<html><title>503 Service Temporarily Unavailable</title></html>",
-                ),
+                0 => Fate::Bare(503, UNAVAILABLE),
                 1 => Fate::Bare(502, ""),
                 2 => Fate::Bare(
                     200,

@@ -4,7 +4,7 @@ use crate::clocks::shown;
 use crate::faults::Fault;
 use crate::observer::Watched;
 use crate::reading::{Found, folder_of, key_of};
-use crate::truth::Form;
+use crate::truth::{Customer, Form, Table, Version};
 
 /// The overlaps of the tiers: a change that becomes visible later than this after its `changed_at` may be missed by the
 /// deltas of the tier.
@@ -34,13 +34,8 @@ impl Watched {
     /// Judges a row that becomes visible.
     pub(crate) fn row(&mut self, table: &str, row: &Found) {
         let customers = self.truth.lock();
-        let owner = customers
-            .iter()
-            .find(|customer| key_of(&customer.id) == row.key);
-        let mut tables = owner.into_iter().flat_map(|owner| &owner.tables);
-        let own =
-            tables.find(|(name, _)| folder_of(name) == table.split('/').next().unwrap_or_default());
-        let Some(record) = own.and_then(|(_, own)| own.find(&row.id)) else {
+        let own = table_of(&customers, &row.key, table);
+        let Some(record) = own.and_then(|own| own.find(&row.id)) else {
             let text = format!("{} is stored in {table} for {}", row.id, row.key);
             drop(customers);
             return self.story.violated("foreign row", text);
@@ -135,12 +130,7 @@ impl Watched {
     /// Checks that a base covers what was visible: everything that the requests of its tier can find is in the lake.
     fn covered(&self, table: &str, key: &str, tier: &str, base_ms: i64, overlap_ms: i64) {
         let customers = self.truth.lock();
-        let owner = customers
-            .iter()
-            .find(|customer| key_of(&customer.id) == key);
-        let folder = table.split('/').next().unwrap_or_default();
-        let mut tables = owner.into_iter().flat_map(|owner| &owner.tables);
-        let Some((_, own)) = tables.find(|(name, _)| folder_of(name) == folder) else {
+        let Some(own) = table_of(&customers, key, table) else {
             return;
         };
         for record in &own.records {
@@ -174,15 +164,10 @@ impl Watched {
         losses.push((now_ms, lost.max(0)));
         let lost: i64 = losses.iter().map(|(_, lost)| lost).sum();
         let customers = self.truth.lock();
-        let owner = customers
-            .iter()
-            .find(|customer| key_of(&customer.id) == key);
-        let folder = table.split('/').next().unwrap_or_default();
-        let mut tables = owner.into_iter().flat_map(|owner| &owner.tables);
-        let Some((_, own)) = tables.find(|(name, _)| folder_of(name) == folder) else {
+        let Some(own) = table_of(&customers, key, table) else {
             return;
         };
-        let is_long_gone = |version: &&crate::truth::Version| version.form != Form::Live;
+        let is_long_gone = |version: &&Version| version.form != Form::Live;
         let long_gone = own.records.iter().filter_map(|record| record.at(old_ms));
         let long_gone = i64::try_from(long_gone.filter(is_long_gone).count()).unwrap_or(0);
         let sudden = lost - long_gone;
@@ -232,4 +217,14 @@ impl Watched {
             self.story.violated("grace", text);
         }
     }
+}
+
+/// Returns what is true of the table that a Delta table of an integration stands for.
+fn table_of<'a>(customers: &'a [Customer], key: &str, table: &str) -> Option<&'a Table> {
+    let mut customers = customers.iter();
+    let owner = customers.find(|customer| key_of(&customer.id) == key)?;
+    let folder = table.split('/').next().unwrap_or_default();
+    let mut tables = owner.tables.iter();
+    let (_, own) = tables.find(|(name, _)| folder_of(name) == folder)?;
+    Some(own)
 }
